@@ -1,0 +1,18 @@
+"""Names, colours and sentences that every output shares: the one place where they are defined."""
+
+from typing import Final
+
+LABEL_NAME: Final = "hemorrhage"
+"""The label as MONAI Label, 3D Slicer and OHIF show it."""
+
+LABELS: Final[dict[str, int]] = {LABEL_NAME: 1}
+"""Label name to voxel value in a mask; background is 0."""
+
+SEGMENT_LABEL: Final = "Intraparenchymal hemorrhage"
+"""The label in words, for reports and DICOM SegmentLabel."""
+
+COLOUR_RGB: Final = (188, 65, 28)
+"""The colour 3D Slicer, OHIF and MONAI Label use for "bleeding" (0-255 each)."""
+
+RESEARCH_NOTICE: Final = "Research use only. Not a medical device: not for diagnosis or treatment."
+"""Said wherever a user sees a result."""
