@@ -1,0 +1,167 @@
+"""Versions of the trained model on disk: save, choose, load.
+
+A model folder holds ``versions/<version>/`` with ``weights.safetensors`` (tensors only, no pickle), ``model.json``
+(how to build the network, checksum, training record, metrics) and ``card.md``; the text file ``current`` names the
+version in use. A version is written under a temporary name and renamed, so it is there whole or not at all.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_tensors
+from safetensors.torch import save_file
+
+from amd_das.errors import ModelError, NotFoundError
+from amd_das.segmentation.networks import Fcn, FcnConfig
+
+MODEL_NAME = "amd_das"
+MODEL_DIR_VARIABLE = "AMD_DAS_MODEL_DIR"
+WEIGHTS, RECORD, CARD, CURRENT = "weights.safetensors", "model.json", "card.md", "current"
+_VERSION_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """What a result says about the model that made it."""
+
+    name: str
+    """Name of the model, the same in every version."""
+
+    version: str
+    """``<date>-<first 8 hex digits of the checksum>``."""
+
+    checksum: str
+    """SHA-256 of the weight file, hex."""
+
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """The run that made it: data, seeds, device, time, configuration."""
+
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    """Scores measured when it was made."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LoadedModel:
+    """A network ready for inference: evaluation mode, float32, on the CPU."""
+
+    network: Fcn
+    info: ModelInfo
+
+
+def default_model_dir() -> Path:
+    """``$AMD_DAS_MODEL_DIR``, or ``model/`` of the checkout this package was installed from."""
+    chosen = os.environ.get(MODEL_DIR_VARIABLE)
+    return Path(chosen) if chosen else Path(__file__).resolve().parents[2] / "model"
+
+
+def save_version(
+    model_dir: Path,
+    network: Fcn,
+    *,
+    training: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    card: str,
+    make_current: bool = True,
+) -> ModelInfo:
+    """Write a version in half precision and, unless told otherwise, put it to use.
+
+    The same weights saved twice on one day give the same version.
+    """
+    state = {
+        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous().cpu()
+        for name, tensor in network.state_dict().items()
+    }
+    versions = model_dir / "versions"
+    versions.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=versions, prefix=".new-") as temporary:
+        folder = Path(temporary) / "version"
+        folder.mkdir()
+        save_file(state, folder / WEIGHTS)
+        checksum = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+        version = f"{datetime.now(UTC):%Y-%m-%d}-{checksum[:8]}"
+        info = ModelInfo(
+            name=MODEL_NAME, version=version, checksum=checksum, training=dict(training), metrics=dict(metrics)
+        )
+        record = {**asdict(info), "network": asdict(network.config)}
+        (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
+        (folder / CARD).write_text(card)
+        if (versions / version).exists():
+            shutil.rmtree(versions / version)
+        folder.rename(versions / version)
+    if make_current:
+        use_version(model_dir, version)
+    return info
+
+
+def use_version(model_dir: Path, version: str) -> None:
+    """Make a saved version the one in use; raises NotFoundError for one that is not there."""
+    if not (_VERSION_PATTERN.fullmatch(version) and (model_dir / "versions" / version / RECORD).is_file()):
+        raise NotFoundError(f"no model version {version!r}; there are: {', '.join(list_versions(model_dir)) or 'none'}")
+    temporary = model_dir / f".{CURRENT}-{os.getpid()}"
+    temporary.write_text(version + "\n")
+    temporary.replace(model_dir / CURRENT)
+
+
+def list_versions(model_dir: Path) -> list[str]:
+    """Names of all whole versions, oldest first."""
+    return sorted(path.parent.name for path in (model_dir / "versions").glob(f"[!.]*/{RECORD}"))
+
+
+def current_version(model_dir: Path) -> str:
+    """Name of the version in use; raises ModelError when none is."""
+    try:
+        version = (model_dir / CURRENT).read_text().strip()
+    except FileNotFoundError:
+        raise ModelError(
+            f"no model: {CURRENT!r} is missing from the model folder; restore the shipped weights or train a model"
+        ) from None
+    if not _VERSION_PATTERN.fullmatch(version):
+        raise ModelError(f"{CURRENT!r} in the model folder should name a version, but says {version[:80]!r}")
+    return version
+
+
+def load_current(model_dir: Path | None = None) -> LoadedModel:
+    """The model in use; raises ModelError when it is absent, damaged or not the network it says it is."""
+    folder = model_dir if model_dir is not None else default_model_dir()
+    return load_version(folder, current_version(folder))
+
+
+def load_version(model_dir: Path, version: str) -> LoadedModel:
+    """One version, its checksum compared and every tensor accounted for; raises ModelError otherwise."""
+    folder = model_dir / "versions" / version
+    try:
+        record = json.loads((folder / RECORD).read_text())
+        weights = (folder / WEIGHTS).read_bytes()
+        config = FcnConfig(**{**record["network"], "stages": tuple(map(tuple, record["network"]["stages"]))})
+        info = ModelInfo(**{key: record[key] for key in ModelInfo.__dataclass_fields__})
+    except FileNotFoundError as error:
+        raise ModelError(f"model version {version!r} lacks its file {Path(error.filename).name!r}") from None
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ModelError(f"{RECORD} of model version {version!r} is damaged: {error}") from None
+    checksum = hashlib.sha256(weights).hexdigest()
+    if checksum != info.checksum:
+        raise ModelError(
+            f"weights of model version {version!r} are damaged: SHA-256 {checksum[:12]}…, expected "
+            f"{info.checksum[:12]}…; restore the file, or publish the model again"
+        )
+    network = Fcn(config)
+    try:
+        state = parse_tensors(weights)
+        floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+        if not all(torch.isfinite(tensor).all() for tensor in floats.values() if tensor.is_floating_point()):
+            raise ModelError(f"weights of model version {version!r} hold values that are not finite")
+        network.load_state_dict(floats)
+    except (SafetensorError, RuntimeError) as error:
+        raise ModelError(f"weights of model version {version!r} do not fit their network: {error}") from None
+    return LoadedModel(network=network.eval(), info=info)
