@@ -1,0 +1,264 @@
+"""From any grid to 1 mm, 240 × 240 axial slices, and back to exactly the voxels that came in.
+
+A slice image is seen as radiologists see it: row 0 is anterior, column 0 is the patient's right; slices ascend from
+inferior to superior. Slices are kept in their native plane, so a tilted gantry or an oblique scan is not interpolated
+through-plane; the shift of each slice against the next is part of the mapping.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+
+from amd_das.errors import GeometryError
+from amd_das.volume import Volume
+
+SIZE: Final = 240
+"""Rows and columns of a slice (paper)."""
+
+PIXEL_MM: Final = 1.0
+"""Pixel size of a slice, mm: that of the source MRI (ours, METHOD: a lesion has one size in both domains)."""
+
+_FIELD_MM = SIZE * PIXEL_MM
+_DISPLAY_AXES = np.array([[0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])  # rows: up, back, patient's left (RAS)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AxialGrid:
+    """Where the voxels of one volume lie on 1 mm axial slices. Build it with :meth:`of`."""
+
+    shape: tuple[int, int, int]
+    """(I, J, K) of the volume."""
+
+    axes: tuple[int, int, int]
+    """Which array axis runs through the slices, down the rows, along the columns."""
+
+    flips: tuple[bool, bool, bool]
+    """Whether each of `axes` is stored the other way round."""
+
+    origin: np.ndarray
+    """(3,) RAS mm of the first voxel of the axial array."""
+
+    frame: np.ndarray
+    """(3, 3) orthonormal rows in RAS: slice normal (up), down the rows (back), along the columns (patient's left)."""
+
+    steps: np.ndarray
+    """(3, 3) mm in `frame` (rows) moved by one slice, one row, one column of the axial array (columns)."""
+
+    slab: int = 1
+    """How many native slices are averaged into one."""
+
+    centre_mm: tuple[float, float] = (0.0, 0.0)
+    """What lies in the middle of a slice: mm (row, column) in `frame` from the first voxel."""
+
+    spacing_known: bool = True
+    """False where the pixel size was absent or impossible and the field of view was scaled to 240 pixels instead."""
+
+    @classmethod
+    def of(cls, volume: Volume, slab_mm: float = 0.0, spacing_known: bool | None = None) -> "AxialGrid":
+        """The grid of a volume, centred on the middle of the image.
+
+        Args:
+            volume: any orientation; its array is not touched.
+            slab_mm: thinner slices are averaged to about, and not more than, this many mm; 0 keeps every slice.
+            spacing_known: False to disregard the voxel size; by default what the volume says.
+
+        Raises:
+            GeometryError: the affine is singular, or a single slice is not axial.
+        """
+        known = volume.spacing_known if spacing_known is None else spacing_known
+        linear = np.asarray(volume.affine[:3, :3], np.float64)
+        lengths = np.linalg.norm(linear, axis=0)
+        if not np.isfinite(volume.affine).all() or not np.abs(np.linalg.det(linear / np.maximum(lengths, 1e-9))) > 0.05:
+            raise GeometryError(
+                f"the affine {np.asarray(volume.affine).tolist()} does not span three directions; "
+                "expected voxel axes with lengths in mm. Export the scan again with its geometry."
+            )
+        directions = linear / lengths
+        cosines = _DISPLAY_AXES @ directions  # (display axis, array axis)
+        score = np.abs(cosines)
+        thin = [axis for axis, length in enumerate(volume.shape) if length == 1]
+        if not volume.spacing_known and len(thin) == 1:
+            score[0, thin[0]] = 2.0  # without geometry the axis of length 1 runs through the slice
+        _, columns = linear_sum_assignment(-score)
+        axes = int(columns[0]), int(columns[1]), int(columns[2])
+        if len(thin) == 1 and thin[0] != axes[0]:
+            plane = "coronal" if thin[0] == axes[1] else "sagittal"
+            raise GeometryError(f"the only slice is {plane}; expected an axial one. Send an axial slice or a volume.")
+        flips = (bool(cosines[0, axes[0]] < 0), bool(cosines[1, axes[1]] < 0), bool(cosines[2, axes[2]] < 0))
+        corner = [volume.shape[a] - 1 if flip else 0 for a, flip in sorted(zip(axes, flips, strict=True))]
+        basis = linear[:, axes] * np.where(flips, -1.0, 1.0)
+        if not known:
+            longest = max(volume.shape[axes[1]], volume.shape[axes[2]])
+            basis = directions[:, axes] * np.where(flips, -1.0, 1.0)
+            basis = basis * np.array([lengths[axes[0]], _FIELD_MM / longest, _FIELD_MM / longest])
+        frame = _orthonormal_frame(basis)
+        steps = frame @ basis
+        steps[0, 1:] = 0.0  # rows and columns stay in the slice; what is left is rounding
+        thickness = float(steps[0, 0])
+        grid = cls(
+            shape=volume.shape,
+            axes=axes,
+            flips=flips,
+            origin=np.asarray(volume.affine, np.float64)[:3] @ np.array([*corner, 1.0]),
+            frame=frame,
+            steps=steps,
+            slab=max(1, int(slab_mm / thickness + 1e-3)) if slab_mm > 0 else 1,
+            spacing_known=known,
+        )
+        middle = steps @ ((np.array(grid.axial_shape) - 1) / 2)
+        return replace(grid, centre_mm=(float(middle[1]), float(middle[2])))
+
+    @property
+    def axial_shape(self) -> tuple[int, int, int]:
+        """Native slices, rows and columns of the axial array."""
+        through, down, along = self.axes
+        return self.shape[through], self.shape[down], self.shape[along]
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """(dz, dy, dx) mm of the axial array: the distance of slice planes, and the lengths of a pixel."""
+        dy, dx = np.linalg.norm(self.steps[:, 1:], axis=0)
+        return float(self.steps[0, 0]), float(dy), float(dx)
+
+    @property
+    def slices(self) -> int:
+        """How many 1 mm slices come out: one per native slice, or per slab."""
+        return -(-self.axial_shape[0] // self.slab)
+
+    @property
+    def slice_mm(self) -> float:
+        """Distance in mm between the slices that come out."""
+        return self.spacing_mm[0] * self.slab
+
+    @cached_property
+    def affine(self) -> np.ndarray:
+        """(4, 4) index (slice, row, column, 1) of the slices that come out to RAS mm."""
+        middle = (self.slab - 1) / 2
+        corner = np.array([0.0, *self.centre_mm]) - (SIZE - 1) / 2 * PIXEL_MM * np.array([0.0, 1.0, 1.0])
+        affine = np.eye(4)
+        affine[:3, :3] = self.frame.T * np.array([self.slice_mm, PIXEL_MM, PIXEL_MM])
+        affine[:3, 3] = self.origin + self.frame.T @ (corner + np.array([middle * self.steps[0, 0], 0.0, 0.0]))
+        return affine
+
+    def axial(self, array: np.ndarray) -> np.ndarray:
+        """(I, J, K) → a view (Z, H, W): inferior to superior, anterior to posterior, right to left."""
+        if array.shape != self.shape:
+            raise GeometryError(f"expected an array of shape {self.shape}, the grid's; got {array.shape}")
+        view = array.transpose(self.axes)
+        return view[tuple(np.s_[::-1] if flip else np.s_[:] for flip in self.flips)]
+
+    def centred_on(self, mask: np.ndarray) -> "AxialGrid":
+        """The same grid with the bounding box of an axial (Z, H, W) bool mask in the middle of the slices."""
+        low, high = self.extent_mm(mask)
+        return replace(self, centre_mm=(float(low[0] + high[0]) / 2, float(low[1] + high[1]) / 2))
+
+    def extent_mm(self, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest (row, column) mm in `frame` over the voxels of an axial (Z, H, W) bool mask."""
+        corners = []
+        for z in np.flatnonzero(mask.any(axis=(1, 2))):
+            rows, columns = np.flatnonzero(mask[z].any(axis=1)), np.flatnonzero(mask[z].any(axis=0))
+            corners += [(z, r, c) for r in (rows[0], rows[-1]) for c in (columns[0], columns[-1])]
+        if not corners:
+            raise GeometryError("an empty mask has no extent; expected at least one voxel")
+        points = (np.array(corners, np.float64) @ self.steps.T)[:, 1:]
+        return points.min(axis=0), points.max(axis=0)
+
+    def forward(self, array: np.ndarray, order: int = 1) -> np.ndarray:
+        """Resample to the slices: (I, J, K) of any real dtype → (slices, 240, 240) float32, 0 outside the image.
+
+        Args:
+            array: on the volume's grid.
+            order: 1 for linear interpolation after smoothing against aliasing, 0 for the nearest pixel (labels; slabs
+                are then averaged as well, and the mean is at least one half where most of it is set).
+        """
+        if order not in (0, 1):
+            raise ValueError(f"order {order}: expected 0 (nearest) or 1 (linear)")
+        native = self.axial(array)
+        out = np.empty((self.slices, SIZE, SIZE), np.float32)
+        points = _pixel_positions((SIZE, SIZE)) * PIXEL_MM + self._corner_mm()
+        to_index = np.linalg.inv(self.steps[1:, 1:])
+        sigma = [max(0.0, (PIXEL_MM / size - 1) / 2) if order else 0.0 for size in self.spacing_mm[1:]]
+        for z in range(self.slices):
+            first = z * self.slab
+            image = native[first : first + self.slab].astype(np.float32)
+            image = image.mean(axis=0) if len(image) > 1 else image[0]
+            index = (points - self._shift_mm(first + (self.slab - 1) / 2)) @ to_index.T
+            out[z] = _sample(_smooth(torch.from_numpy(np.ascontiguousarray(image)), sigma), index, order).numpy()
+        return out
+
+    def backward(self, slices: np.ndarray) -> np.ndarray:
+        """Resample from the slices: (slices, 240, 240) float → (I, J, K) float32, linear, 0 outside their field."""
+        expected = (self.slices, SIZE, SIZE)
+        if slices.shape != expected:
+            raise GeometryError(f"expected slices of shape {expected}, the grid's; got {slices.shape}")
+        out = np.zeros(self.shape, np.float32)
+        native = self.axial(out)
+        filled = slices.any(axis=(1, 2))
+        depth, height, width = native.shape
+        base = _pixel_positions((height, width)) @ self.steps[1:, 1:].T - self._corner_mm()
+        for z in range(depth):
+            position = min(max((z - (self.slab - 1) / 2) / self.slab, 0.0), self.slices - 1.0)
+            low = int(position)
+            high = min(low + 1, self.slices - 1)
+            if not (filled[low] or filled[high]):
+                continue
+            part = position - low
+            image = np.asarray(slices[low], np.float32)
+            if part:
+                image = (1 - part) * image + part * np.asarray(slices[high], np.float32)
+            index = (base + self._shift_mm(z)) / PIXEL_MM
+            native[z] = _sample(torch.from_numpy(np.ascontiguousarray(image, np.float32)), index, 1).numpy()
+        return out
+
+    def _corner_mm(self) -> np.ndarray:
+        """(2,) mm (row, column) in `frame` of the first pixel of a slice."""
+        return np.array(self.centre_mm) - (SIZE - 1) / 2 * PIXEL_MM
+
+    def _shift_mm(self, z: float) -> np.ndarray:
+        """(2,) mm (row, column) by which native slice z lies aside of slice 0: not 0 on sheared grids."""
+        return self.steps[1:, 0] * z
+
+
+def _orthonormal_frame(basis: np.ndarray) -> np.ndarray:
+    """(3, 3) columns slice, row, column step → (3, 3) orthonormal rows: normal, and the nearest in-plane axes."""
+    left, _, right = np.linalg.svd(basis[:, 1:] / np.linalg.norm(basis[:, 1:], axis=0), full_matrices=False)
+    down, along = (left @ right).T
+    normal = np.cross(down, along)
+    normal /= np.linalg.norm(normal)
+    return np.stack([normal if normal @ basis[:, 0] > 0 else -normal, down, along])
+
+
+def _pixel_positions(shape: tuple[int, int]) -> np.ndarray:
+    """(H, W, 2) float64 row and column numbers."""
+    return np.stack(np.meshgrid(*(np.arange(n, dtype=np.float64) for n in shape), indexing="ij"), axis=-1)
+
+
+def _smooth(image: torch.Tensor, sigma: list[float]) -> torch.Tensor:
+    """(H, W) → (H, W), Gaussian along rows and columns with standard deviations in pixels."""
+    smoothed = image[None, None]
+    for axis, width in enumerate(sigma):
+        if width < 0.1:
+            continue
+        radius = max(1, round(3 * width))
+        kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / width) ** 2)
+        kernel = (kernel / kernel.sum()).to(image.dtype)
+        padding = (0, 0, radius, radius) if axis == 0 else (radius, radius, 0, 0)
+        padded = torch.nn.functional.pad(smoothed, padding, mode="replicate")
+        smoothed = torch.nn.functional.conv2d(
+            padded, kernel.view(1, 1, -1, 1) if axis == 0 else kernel.view(1, 1, 1, -1)
+        )
+    return smoothed[0, 0]
+
+
+def _sample(image: torch.Tensor, index: np.ndarray, order: int) -> torch.Tensor:
+    """(H, W) image at (h, w, 2) fractional row and column numbers → (h, w); 0 outside."""
+    size = np.array(image.shape)
+    normalised = torch.from_numpy(((2 * index + 1) / size - 1)[..., ::-1].astype(np.float32))
+    mode = "bilinear" if order else "nearest"
+    return torch.nn.functional.grid_sample(
+        image[None, None], normalised[None], mode=mode, padding_mode="zeros", align_corners=False
+    )[0, 0]
