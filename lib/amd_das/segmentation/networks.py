@@ -75,9 +75,7 @@ class Fcn(nn.Module):
         stages = self.config.stages
         widths = [stage[-1] for stage in stages]
         inputs = [self.config.in_channels, *widths[:-1]]
-        self.encoder = nn.ModuleList(
-            _conv_block(stage, width) for stage, width in zip(stages, inputs, strict=True)
-        )
+        self.encoder = nn.ModuleList(_conv_block(stage, width) for stage, width in zip(stages, inputs, strict=True))
         self.pool = nn.MaxPool2d(2)
         ups = [*widths[-2::-1], self.config.decoder_tail]
         self.decoder = nn.ModuleList(
@@ -88,7 +86,8 @@ class Fcn(nn.Module):
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.constant_(self.classifier.bias, -3.0)  # lesions are rare: start near "no blood" (ours)
+        if self.classifier.bias is not None:
+            nn.init.constant_(self.classifier.bias, -3.0)  # lesions are rare: start near "no blood" (ours)
 
     def forward(self, image: Tensor) -> FcnOutput:
         """See the class; raises ValueError when the channel count differs from the config's."""
