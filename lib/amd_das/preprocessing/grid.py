@@ -23,6 +23,7 @@ PIXEL_MM: Final = 1.0
 """Pixel size of a slice, mm: that of the source MRI (ours, METHOD: a lesion has one size in both domains)."""
 
 _FIELD_MM = SIZE * PIXEL_MM
+_CHUNK = 16  # slices resampled at once, to bound the memory
 _DISPLAY_AXES = np.array([[0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])  # rows: up, back, patient's left (RAS)
 
 
@@ -172,22 +173,25 @@ class AxialGrid:
 
         Args:
             array: on the volume's grid.
-            order: 1 for linear interpolation after smoothing against aliasing, 0 for the nearest pixel (labels; slabs
+            order: 1 for linear interpolation averaged over each 1 mm pixel, 0 for the nearest pixel (labels; slabs
                 are then averaged as well, and the mean is at least one half where most of it is set).
         """
+        return self.forward_axial(self.axial(array), order)
+
+    def forward_axial(self, native: np.ndarray, order: int = 1) -> np.ndarray:
+        """:meth:`forward` for an array that is axial already, (Z, H, W); fastest where its rows are contiguous."""
         if order not in (0, 1):
             raise ValueError(f"order {order}: expected 0 (nearest) or 1 (linear)")
-        native = self.axial(array)
         out = np.empty((self.slices, SIZE, SIZE), np.float32)
-        points = _pixel_positions((SIZE, SIZE)) * PIXEL_MM + self._corner_mm()
+        samples = [max(1, round(PIXEL_MM / size)) if order else 1 for size in self.spacing_mm[1:]]
+        points = _positions((SIZE, SIZE), samples) * PIXEL_MM + self._corner_mm()
         to_index = np.linalg.inv(self.steps[1:, 1:])
-        sigma = [max(0.0, (PIXEL_MM / size - 1) / 2) if order else 0.0 for size in self.spacing_mm[1:]]
-        for z in range(self.slices):
-            first = z * self.slab
-            image = native[first : first + self.slab].astype(np.float32)
-            image = image.mean(axis=0) if len(image) > 1 else image[0]
-            index = (points - self._shift_mm(first + (self.slab - 1) / 2)) @ to_index.T
-            out[z] = _sample(_smooth(torch.from_numpy(np.ascontiguousarray(image)), sigma), index, order).numpy()
+        for part in self._chunks(self.slices):
+            images = [native[z * self.slab : (z + 1) * self.slab] for z in part]
+            stack = np.stack([i[0] if len(i) == 1 else i.mean(axis=0) for i in images]).astype(np.float32, copy=False)
+            shift = self._shift_mm(part[0] * self.slab + (self.slab - 1) / 2)
+            fine = _sample(stack, (points - shift) @ to_index.T, order)
+            out[part] = torch.nn.functional.avg_pool2d(fine, samples).numpy()
         return out
 
     def backward(self, slices: np.ndarray) -> np.ndarray:
@@ -197,22 +201,23 @@ class AxialGrid:
             raise GeometryError(f"expected slices of shape {expected}, the grid's; got {slices.shape}")
         out = np.zeros(self.shape, np.float32)
         native = self.axial(out)
-        filled = slices.any(axis=(1, 2))
         depth, height, width = native.shape
-        base = _pixel_positions((height, width)) @ self.steps[1:, 1:].T - self._corner_mm()
-        for z in range(depth):
-            position = min(max((z - (self.slab - 1) / 2) / self.slab, 0.0), self.slices - 1.0)
-            low = int(position)
-            high = min(low + 1, self.slices - 1)
-            if not (filled[low] or filled[high]):
-                continue
-            part = position - low
-            image = np.asarray(slices[low], np.float32)
-            if part:
-                image = (1 - part) * image + part * np.asarray(slices[high], np.float32)
-            index = (base + self._shift_mm(z)) / PIXEL_MM
-            native[z] = _sample(torch.from_numpy(np.ascontiguousarray(image, np.float32)), index, 1).numpy()
+        position = ((np.arange(depth) - (self.slab - 1) / 2) / self.slab).clip(0.0, self.slices - 1.0)
+        below = position.astype(int)
+        above = np.minimum(below + 1, self.slices - 1)
+        share = (position - below).astype(np.float32)[:, None, None]
+        points = _positions((height, width), [1, 1]) @ self.steps[1:, 1:].T - self._corner_mm()
+        for part in self._chunks(depth):
+            stack = (1 - share[part]) * slices[below[part]] + share[part] * slices[above[part]]
+            if stack.any():
+                index = (points + self._shift_mm(part[0])) / PIXEL_MM
+                native[part] = _sample(stack.astype(np.float32, copy=False), index, 1).numpy()
         return out
+
+    def _chunks(self, count: int) -> list[np.ndarray]:
+        """Slice numbers in groups that are resampled at once: one by one where each lies aside of the last."""
+        size = 1 if np.abs(self.steps[1:, 0]).max() > 1e-6 else _CHUNK
+        return [np.arange(first, min(first + size, count)) for first in range(0, count, size)]
 
     def _corner_mm(self) -> np.ndarray:
         """(2,) mm (row, column) in `frame` of the first pixel of a slice."""
@@ -232,33 +237,19 @@ def _orthonormal_frame(basis: np.ndarray) -> np.ndarray:
     return np.stack([normal if normal @ basis[:, 0] > 0 else -normal, down, along])
 
 
-def _pixel_positions(shape: tuple[int, int]) -> np.ndarray:
-    """(H, W, 2) float64 row and column numbers."""
-    return np.stack(np.meshgrid(*(np.arange(n, dtype=np.float64) for n in shape), indexing="ij"), axis=-1)
+def _positions(shape: tuple[int, int], samples: list[int]) -> np.ndarray:
+    """(H·sy, W·sx, 2) float64 row and column numbers, of sy × sx samples spread evenly over each pixel."""
+    axes = [(np.arange(n * s) + 0.5) / s - 0.5 for n, s in zip(shape, samples, strict=True)]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
 
 
-def _smooth(image: torch.Tensor, sigma: list[float]) -> torch.Tensor:
-    """(H, W) → (H, W), Gaussian along rows and columns with standard deviations in pixels."""
-    smoothed = image[None, None]
-    for axis, width in enumerate(sigma):
-        if width < 0.1:
-            continue
-        radius = max(1, round(3 * width))
-        kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / width) ** 2)
-        kernel = (kernel / kernel.sum()).to(image.dtype)
-        padding = (0, 0, radius, radius) if axis == 0 else (radius, radius, 0, 0)
-        padded = torch.nn.functional.pad(smoothed, padding, mode="replicate")
-        smoothed = torch.nn.functional.conv2d(
-            padded, kernel.view(1, 1, -1, 1) if axis == 0 else kernel.view(1, 1, 1, -1)
-        )
-    return smoothed[0, 0]
-
-
-def _sample(image: torch.Tensor, index: np.ndarray, order: int) -> torch.Tensor:
-    """(H, W) image at (h, w, 2) fractional row and column numbers → (h, w); 0 outside."""
-    size = np.array(image.shape)
-    normalised = torch.from_numpy(((2 * index + 1) / size - 1)[..., ::-1].astype(np.float32))
-    mode = "bilinear" if order else "nearest"
+def _sample(images: np.ndarray, index: np.ndarray, order: int) -> torch.Tensor:
+    """(Z, H, W) float32 images, all at the same (h, w, 2) fractional row and column numbers → (Z, h, w); 0 outside."""
+    normalised = torch.from_numpy((((2 * index + 1) / images.shape[1:] - 1)[..., ::-1]).astype(np.float32))
     return torch.nn.functional.grid_sample(
-        image[None, None], normalised[None], mode=mode, padding_mode="zeros", align_corners=False
-    )[0, 0]
+        torch.from_numpy(images)[None],
+        normalised[None],
+        mode="bilinear" if order else "nearest",
+        padding_mode="zeros",
+        align_corners=False,
+    )[0]

@@ -72,7 +72,7 @@ def preprocess(volume: Volume, config: PreprocessConfig | None = None) -> Prepro
     volume = check_head_ct(volume)
     warnings = list(volume.warnings)
     grid = AxialGrid.of(volume, config.slab_mm)
-    hu = grid.axial(volume.array)
+    hu = np.ascontiguousarray(grid.axial(volume.array))
     if not grid.spacing_known:
         warnings.append(
             "The pixel size is unknown: the field of view was scaled to 240 x 240 pixels, and volumes in mL are not "
@@ -101,12 +101,10 @@ def preprocess(volume: Volume, config: PreprocessConfig | None = None) -> Prepro
         )
     check_brain(hu[brain])
     grid = grid.centred_on(brain)
-    unordered = np.empty(volume.shape, np.float32)
-    grid.axial(unordered)[...] = brain
-    coverage = grid.forward(unordered)
+    coverage = grid.forward_axial(brain)
     # The mean over brain only: bone next to it must not shine into the rim.
-    grid.axial(unordered)[...] *= to_window(hu)
+    masked = np.where(brain, to_window(hu), np.float32(0.0))
     inside = coverage >= 0.5
-    slices = np.where(inside, grid.forward(unordered) / np.maximum(coverage, 0.5), 0.0).astype(np.float32)
+    slices = np.where(inside, grid.forward_axial(masked) / np.maximum(coverage, 0.5), np.float32(0.0))
     logger.debug("%s: %d of %d slices contain brain", volume.case_id, int(inside.any(axis=(1, 2)).sum()), len(slices))
     return Preprocessed(slices=slices.clip(0.0, 1.0), brain=inside, grid=grid, warnings=tuple(warnings))
