@@ -1,0 +1,298 @@
+"""A DICOM series, one slice of it, or an enhanced multi-frame CT: sorted, checked and rescaled to HU."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from amd_das.errors import GeometryError, NotHeadCtError, UnreadableError
+from amd_das.reading.checks import AIR_HU, check_affine, check_file_size, check_shape, check_values, file_case_id
+from amd_das.reading.config import ReadingConfig
+from amd_das.reading.dicom_files import (
+    CT_CLASSES,
+    number,
+    numbers,
+    open_dicom,
+    reason_to_leave_out,
+    series_case_id,
+    text,
+)
+from amd_das.reading.dicom_pixels import as_stored, frame_shape, stored_values
+from amd_das.volume import Volume
+
+ASSUMED_THICKNESS_MM: Final = 5.0
+"""Thickness of a lone slice that does not give its own (ours: the usual one of a head CT)."""
+
+_SMALLEST_STEP_MM: Final = 0.01
+_ROUNDING_MM: Final = 0.1
+"""Positions are written with one decimal by some scanners, so a step may be off by this much."""
+
+_CT_SCALE_HU: Final = (AIR_HU, 3071.0)
+_LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plane:
+    """Where one slice lies, in DICOM's patient coordinates (LPS, mm)."""
+
+    name: str
+    shape: tuple[int, int]
+    spacing: tuple[float, float]
+    """PixelSpacing: between rows, between columns."""
+
+    orientation: np.ndarray | None
+    """(2, 3) unit vectors along a row and along a column."""
+
+    position: np.ndarray | None
+    """(3,) centre of the first pixel."""
+
+    thickness: float | None
+    slope: float
+    intercept: float
+
+
+def read_dicom(files: Sequence[Path], config: ReadingConfig) -> Volume:
+    """The slices of one CT series in HU; axes (column, row, slice), slices along the normal of the image plane.
+
+    An evenly shifted stack (gantry tilt) gives a sheared affine. A lone slice is a volume of depth 1, and may lack
+    position, orientation and thickness, with a warning for each.
+
+    Raises:
+        NotHeadCtError: another modality, colour, or nothing but localizers and the like.
+        GeometryError: slices missing, duplicate, unevenly spaced, or of different size or orientation.
+        UnreadableError, TooLargeError: broken files or tags; over the limits.
+    """
+    label = files[0].name if len(files) == 1 else f"the series of {len(files)} DICOM files"
+    check_file_size(files, label, config)
+    planes: list[_Plane] = []
+    stacks: list[np.ndarray] = []
+    series: set[str] = set()
+    claimed = 0
+    for path in files:
+        dataset = open_dicom(path, pixels=True)
+        _check_kind(dataset, path.name)
+        frames, rows, columns = frame_shape(dataset, path.name)
+        claimed += frames
+        if rows * columns * claimed > config.max_voxels or min(rows, columns) < 2:
+            check_shape((columns, rows, claimed), label, config)
+        series.add(text(dataset, "SeriesInstanceUID", path.name))
+        found = _planes(dataset, frames, path.name)
+        planes += found
+        stacks += _hounsfield(dataset, found, path.name)
+    if len(series) > 1:
+        raise GeometryError(f"{label} mixes {len(series)} series; give the files of one series only")
+    order, affine, warnings = _geometry(planes, label, config)
+    array = np.stack([stacks[index] for index in order]).T
+    check_shape(array.shape, label, config)
+    uid = series.pop()
+    return Volume(
+        array=check_values(array, label),
+        affine=check_affine(affine, label),
+        case_id=series_case_id(uid) if uid else file_case_id(files[0]),
+        source="dicom",
+        warnings=warnings,
+    )
+
+
+def _check_kind(dataset: Dataset, name: str) -> None:
+    """Raises NotHeadCtError unless the file holds CT slices."""
+    reason = reason_to_leave_out(dataset, name)
+    if reason:
+        raise NotHeadCtError(f"{name} is a {reason}, not a CT slice; give the axial CT series")
+    modality = text(dataset, "Modality", name).upper()
+    if modality != "CT" and not (not modality and text(dataset, "SOPClassUID", name) in CT_CLASSES):
+        raise NotHeadCtError(f"{name} has modality {modality or 'unknown'!r}, expected CT; give a head CT series")
+
+
+def _planes(dataset: Dataset, frames: int, name: str) -> list[_Plane]:
+    """One plane a frame."""
+    if "PerFrameFunctionalGroupsSequence" not in dataset:
+        if frames > 1:
+            raise UnreadableError(
+                f"{name} holds {frames} frames without a position for each; export them as enhanced CT or one by one"
+            )
+        return [_plane(dataset, name)]
+    try:
+        shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
+        groups = list(dataset.PerFrameFunctionalGroupsSequence)
+        flat = [_flattened([dataset, *shared, group]) for group in groups]
+    except Exception as error:  # lazily parsed, see open_dicom
+        raise UnreadableError(f"{name}: the frames' positions are damaged ({error}); export it again") from error
+    if len(flat) != frames:
+        raise UnreadableError(f"{name} has {frames} frames but the positions of {len(flat)}; export it again")
+    return [_plane(frame, f"{name}, frame {index + 1}") for index, frame in enumerate(flat)]
+
+
+def _flattened(levels: Sequence[Dataset]) -> Dataset:
+    """The tags of an enhanced CT's frame as a classic slice has them: per-frame before shared before top level."""
+    flat = Dataset()
+    for keyword in ("Rows", "Columns"):
+        setattr(flat, keyword, levels[0].get(keyword))
+    for group in levels[1:]:
+        for element in group:
+            if element.VR == "SQ" and len(element.value):
+                flat.update(element.value[0])
+    return flat
+
+
+def _plane(dataset: Dataset, name: str) -> _Plane:
+    _, rows, columns = frame_shape(dataset, name)
+    spacing = numbers(dataset, "PixelSpacing", 2, name)
+    if spacing is None:
+        raise UnreadableError(f"{name}: PixelSpacing is missing, so nothing could be measured; export the original CT")
+    if (spacing <= 0).any():
+        raise GeometryError(f"{name}: PixelSpacing is {spacing.tolist()} mm, expected positive numbers; export again")
+    slope, intercept = number(dataset, "RescaleSlope", name), number(dataset, "RescaleIntercept", name)
+    if not slope or intercept is None:
+        raise UnreadableError(
+            f"{name}: RescaleSlope is {slope} and RescaleIntercept {intercept}, so its values cannot be turned into "
+            "HU; export the original CT"
+        )
+    thickness = number(dataset, "SliceThickness", name)
+    return _Plane(
+        name=name,
+        shape=(rows, columns),
+        spacing=(float(spacing[0]), float(spacing[1])),
+        orientation=_orientation(dataset, name),
+        position=numbers(dataset, "ImagePositionPatient", 3, name),
+        thickness=thickness if thickness and thickness > 0 else None,
+        slope=slope,
+        intercept=intercept,
+    )
+
+
+def _orientation(dataset: Dataset, name: str) -> np.ndarray | None:
+    cosines = numbers(dataset, "ImageOrientationPatient", 6, name)
+    if cosines is None:
+        return None
+    axes = cosines.reshape(2, 3)
+    lengths = np.linalg.norm(axes, axis=1)
+    if (np.abs(lengths - 1) > 0.01).any() or abs(float(axes[0] @ axes[1])) > 0.01:
+        raise GeometryError(
+            f"{name}: ImageOrientationPatient {cosines.tolist()} is not two perpendicular unit vectors; export it again"
+        )
+    return axes / lengths[:, None]
+
+
+def _hounsfield(dataset: Dataset, planes: Sequence[_Plane], name: str) -> list[np.ndarray]:
+    """(rows, columns) float32 HU a frame; pixels marked as padding become air."""
+    padding = number(dataset, "PixelPaddingValue", name)
+    slices = []
+    for plane, stored in zip(planes, stored_values(dataset, name), strict=True):
+        hu = stored.astype(np.float32) * np.float32(plane.slope) + np.float32(plane.intercept)
+        if padding is not None:
+            marked = as_stored(padding, dataset, name)
+            low, high = _CT_SCALE_HU
+            if not low <= marked * plane.slope + plane.intercept <= high:  # a padding of, say, 0 HU is a broken tag
+                hu[stored == marked] = AIR_HU
+        slices.append(hu)
+    return slices
+
+
+def _geometry(
+    planes: Sequence[_Plane], label: str, config: ReadingConfig
+) -> tuple[list[int], np.ndarray, tuple[str, ...]]:
+    """The order of the slices, the (4, 4) affine to RAS mm of (column, row, slice), warnings."""
+    first = planes[0]
+    if len(planes) == 1:
+        return [0], *_lone_slice(first)
+    orientations, positions = [], []
+    for plane in planes:
+        if plane.position is None or plane.orientation is None:
+            raise GeometryError(
+                f"{plane.name}: ImagePositionPatient or ImageOrientationPatient is missing, so the slices cannot be "
+                "put in order; export the original CT series"
+            )
+        if plane.shape != first.shape or not np.allclose(plane.spacing, first.spacing, rtol=1e-3):
+            raise GeometryError(
+                f"{label} mixes slices of {_size(first)} and {_size(plane)}; give the files of one series only"
+            )
+        orientations.append(plane.orientation)
+        positions.append(plane.position)
+        if not np.allclose(plane.orientation, orientations[0], atol=5e-3):
+            raise GeometryError(
+                f"{label} mixes slices of different orientation ({first.name} and {plane.name}); "
+                "give the files of one series only"
+            )
+    orientation = np.mean(orientations, axis=0)
+    along = np.array(positions) @ np.cross(*orientation)
+    order = np.argsort(along, kind="stable")
+    typical = _check_steps(along[order], [planes[index].name for index in order], label, config)
+    sorted_positions = np.array(positions)[order]
+    origin = sorted_positions[0]
+    step = (sorted_positions[-1] - origin) / (len(planes) - 1)
+    line = origin + np.arange(len(planes))[:, None] * step
+    off = float(np.linalg.norm(sorted_positions - line, axis=1).max())
+    allowed = max(2 * config.step_tolerance * typical, _ROUNDING_MM)
+    if off > allowed:
+        raise GeometryError(
+            f"{label}: the slices do not lie on one line, one is {off:.2f} mm off (at most {allowed:.2f} mm is "
+            "accepted); export one series that was not moved or tilted half-way"
+        )
+    warnings: tuple[str, ...] = ()
+    if first.thickness and typical > 1.5 * first.thickness:
+        warnings = (
+            f"slices lie {typical:.2f} mm apart but are {first.thickness:.2f} mm thick: what lies between is estimated",
+        )
+    return [int(index) for index in order], _affine(first, orientation, step, origin), warnings
+
+
+def _check_steps(along: np.ndarray, names: Sequence[str], label: str, config: ReadingConfig) -> float:
+    """Sorted positions along the normal in mm → the usual step; raises GeometryError naming the first bad one."""
+    steps = np.diff(along)
+    same = np.flatnonzero(steps < _SMALLEST_STEP_MM)
+    if same.size:
+        at = int(same[0])
+        raise GeometryError(
+            f"{label} has duplicate slices: {same.size} share their position with another, first {names[at]} and "
+            f"{names[at + 1]} at {along[at]:.2f} mm. Give one image a position (no second copy, phase or kernel)."
+        )
+    typical = float(np.median(steps))
+    uneven = np.flatnonzero(np.abs(steps - typical) > max(config.step_tolerance * typical, _ROUNDING_MM))
+    if uneven.size:
+        at = int(uneven[np.argmax(steps[uneven])])
+        missing = round(float(steps[at]) / typical) - 1
+        where = (
+            f"{steps[at]:.2f} mm between slices {at + 1} and {at + 2} (at {along[at]:.2f} and {along[at + 1]:.2f} mm), "
+            f"elsewhere {typical:.2f} mm"
+        )
+        if missing > 0 and abs(steps[at] - (missing + 1) * typical) <= max(0.2 * typical, _ROUNDING_MM):
+            raise GeometryError(f"{label} lacks slices: {missing} seem(s) to be missing, {where}. Export all of it.")
+        raise GeometryError(
+            f"{label} is unevenly spaced: {where}, {uneven.size} of {steps.size} steps differ. "
+            "Give a series with one slice distance (a reconstruction, or one part of it)."
+        )
+    return typical
+
+
+def _lone_slice(plane: _Plane) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Affine and warnings of a volume of depth 1."""
+    warnings = []
+    orientation, position, thickness = plane.orientation, plane.position, plane.thickness
+    if orientation is None or position is None:
+        warnings.append("the slice does not say how it lies in the patient: an upright axial slice is assumed")
+        orientation = np.eye(3)[:2] if orientation is None else orientation
+        position = np.zeros(3) if position is None else position
+    if thickness is None:
+        warnings.append(
+            f"the slice gives no thickness: {ASSUMED_THICKNESS_MM:g} mm are assumed, volumes in mL depend on it"
+        )
+        thickness = ASSUMED_THICKNESS_MM
+    return _affine(plane, orientation, np.cross(*orientation) * thickness, position), tuple(warnings)
+
+
+def _affine(plane: _Plane, orientation: np.ndarray, step: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    """Voxel (column, row, slice) to RAS mm; DICOM PS3.3 C.7.6.2.1.1, then LPS to RAS."""
+    between_rows, between_columns = plane.spacing
+    affine = np.eye(4)
+    affine[:3, :3] = np.column_stack([orientation[0] * between_columns, orientation[1] * between_rows, step])
+    affine[:3, 3] = origin
+    return _LPS_TO_RAS @ affine
+
+
+def _size(plane: _Plane) -> str:
+    rows, columns = plane.shape
+    return f"{rows} × {columns} pixels of {plane.spacing[0]:.3f} × {plane.spacing[1]:.3f} mm"
