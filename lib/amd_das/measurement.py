@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from nibabel.orientations import io_orientation
 from scipy import ndimage
 
 from amd_das.errors import GeometryError
+from amd_das.preprocessing.grid import AxialGrid
 from amd_das.volume import Volume
 
 Side = Literal["left", "right", "midline"]
@@ -69,11 +69,6 @@ class Measurement:
     """Largest first; empty for a scan without hemorrhage."""
 
 
-def axial_axis(affine: np.ndarray) -> int:
-    """Array axis (0, 1 or 2) closest to superior-inferior, of a (4, 4) voxel-to-RAS affine."""
-    return int(np.flatnonzero(io_orientation(affine)[:, 0] == 2)[0])
-
-
 def measure(mask: np.ndarray, volume: Volume) -> Measurement:
     """Measure every lesion of a mask.
 
@@ -85,7 +80,7 @@ def measure(mask: np.ndarray, volume: Volume) -> Measurement:
         Volumes in mL, diameters and positions in mm; lesions sorted by volume, largest first.
 
     Raises:
-        GeometryError: mask and image differ in shape.
+        GeometryError: mask and image differ in shape, or the image has no axial slices.
     """
     if mask.shape != volume.shape:
         raise GeometryError(
@@ -109,7 +104,7 @@ def _components(foreground: np.ndarray) -> Iterator[np.ndarray]:
 
 def _measure_lesion(label: int, voxels: np.ndarray, volume: Volume, midline: "Midline") -> Lesion:
     """``voxels`` is (n, 3) int, the array indices of one lesion."""
-    axis = axial_axis(volume.affine)
+    axis = AxialGrid.of(volume).axes[0]
     slices = voxels[:, axis]
     first, last = int(slices.min()), int(slices.max())
     diameters = _abc(voxels, axis, volume.affine)
@@ -170,7 +165,7 @@ class Midline:
     """
 
     def __init__(self, volume: Volume) -> None:
-        axis = axial_axis(volume.affine)
+        axis = AxialGrid.of(volume).axes[0]
         positions, slices = _head_voxels(volume, axis)
         count = np.bincount(slices, minlength=volume.shape[axis])
         total = [np.bincount(slices, weights=positions[:, d], minlength=volume.shape[axis]) for d in (0, 1)]
@@ -211,15 +206,18 @@ def _head_voxels(volume: Volume, axis: int) -> tuple[np.ndarray, np.ndarray]:
     steps = np.maximum(1, np.round(HEAD_GRID_MM / volume.spacing)).astype(int)
     steps[axis] = 1
     coarse = volume.array[tuple(np.s_[::step] for step in steps)]
-    head = np.moveaxis(_head(np.moveaxis(coarse, axis, 0)), 0, axis)
+    head = np.moveaxis(head_outline(np.moveaxis(coarse, axis, 0)), 0, axis)
     if not head.any():
         head = np.ones_like(head)
     voxels = np.argwhere(head) * steps
     return voxels @ volume.affine[:3, :3].T + volume.affine[:3, 3], voxels[:, axis]
 
 
-def _head(hu: np.ndarray) -> np.ndarray:
-    """(Z, H, W) HU → bool, the head filled, without tubes or head-holder. Exactly 0 HU is a stripped background."""
+def head_outline(hu: np.ndarray) -> np.ndarray:
+    """(Z, H, W) axial slices in HU, pixels of about :data:`HEAD_GRID_MM` → bool, the head, filled.
+
+    Tubes, ears and head-holder are left out; exactly 0 HU counts as stripped background.
+    """
     in_plane = ndimage.generate_binary_structure(3, 1)
     in_plane[[0, 2]] = False
     tissue = (hu > TISSUE_HU) & (hu != 0)
