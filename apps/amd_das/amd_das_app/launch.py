@@ -1,0 +1,60 @@
+"""Run the application on a socket that is already ours, and say what to open once it answers."""
+
+import asyncio
+import socket
+import sys
+
+import uvicorn
+
+from amd_das.conventions import RESEARCH_NOTICE
+from amd_das_app.settings import ServerSettings
+
+
+def greeting(settings: ServerSettings) -> str:
+    """What to open, and a command to try."""
+    from amd_das_app.routes_pages import curl_line
+    from amd_das_app.state import monai_label_app
+
+    app = monai_label_app()
+    shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+    base = f"http://{f'[{shown}]' if ':' in shown else shown}:{settings.port}"
+    ids = sorted(app.datastore().list_images())
+    lines = [
+        "",
+        f"AMD-DAS is ready. {RESEARCH_NOTICE}",
+        f"  browser     {base}/",
+        f"  3D Slicer   module MONAI Label, server {base}",
+        f"  scans       {len(ids)} in {app.studies}",
+    ]
+    if app.model_error is not None:
+        lines.append(f"  NO MODEL    nothing can be segmented: {app.model_error}")
+    elif ids:
+        lines.append(f"  terminal    {curl_line(base, ids[0])}")
+    if not settings.on_loopback:
+        lines.append(
+            f"  WARNING     {settings.host} can be reached from other machines, and there is no authentication"
+        )
+    lines.append("Stop with Ctrl+C.")
+    return "\n".join(lines) + "\n"
+
+
+class _Server(uvicorn.Server):
+    """Greets when it has started."""
+
+    def __init__(self, config: uvicorn.Config, settings: ServerSettings) -> None:
+        super().__init__(config)
+        self.settings = settings
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            sys.stdout.write(greeting(self.settings))
+            sys.stdout.flush()
+
+
+def run(listener: socket.socket, settings: ServerSettings) -> int:
+    """Serve until interrupted; returns the exit status."""
+    config = uvicorn.Config("server:app", access_log=False, log_config=None, timeout_graceful_shutdown=5)
+    server = _Server(config, settings)
+    asyncio.run(server.serve(sockets=[listener]))
+    return 0 if server.started else 1

@@ -1,0 +1,122 @@
+"""What a browser gets: start page, documentation and logs. Nothing is loaded from anywhere else."""
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import monailabel
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
+
+from amd_das.conventions import RESEARCH_NOTICE
+from amd_das.errors import NotFoundError
+from amd_das_app.recent_log import MAX_LINES, RecentLog
+from amd_das_app.state import State, monai_label_app, require_allowed
+
+_OHIF = Path(monailabel.__file__).parent / "endpoints" / "static" / "ohif"
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
+.notice { border-left: 4px solid #bc411c; padding: .3rem .8rem; background: #fbf1ee }
+code, pre { font-family: ui-monospace, monospace; font-size: .9em; background: #f4f4f4; padding: .1rem .3rem }
+pre { padding: .8rem; overflow-x: auto }
+table { border-collapse: collapse; width: 100% } td, th { text-align: left; vertical-align: top; padding: .3rem .6rem;
+border-top: 1px solid #ddd } td:first-child { white-space: nowrap }
+"""
+
+
+def page(title: str, body: str) -> HTMLResponse:
+    """A whole page; ``body`` is HTML."""
+    return HTMLResponse(
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<link rel="icon" href="data:,"><style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>'
+        f'<p class="notice">{escape(RESEARCH_NOTICE)}</p>{body}</body></html>'
+    )
+
+
+def curl_line(base: str, image_id: str) -> str:
+    """The command that segments a scan of the studies and shows its measurement."""
+    return f"curl -s -X POST '{base}/infer/amd_das?image={image_id}&output=json'"
+
+
+def _start(request: Request, has_ohif: bool) -> HTMLResponse:
+    info = monai_label_app().info()
+    base = str(request.base_url).rstrip("/")
+    ids = sorted(monai_label_app().datastore().list_images())
+    models = "".join(
+        f"<li><code>{escape(name)}</code>: {escape(model['description'])}</li>"
+        for name, model in info["models"].items()
+    )
+    ohif = '<li><a href="/ohif/">OHIF viewer</a></li>' if has_ohif else ""
+    example = f"<pre>{escape(curl_line(base, ids[0]))}</pre>" if ids and models else ""
+    return page(
+        "AMD-DAS",
+        f"<p>{escape(info['description'])}</p><ul>{models}</ul>"
+        f"<p>{len(ids)} scans in the studies, {info['datastore']['completed']} labelled.</p>"
+        f"<p>3D Slicer: module <em>MONAI Label</em>, server <code>{escape(base)}</code></p>{example}"
+        f'<ul><li><a href="/docs">Endpoints</a></li><li><a href="/info/">/info/</a></li>'
+        f'<li><a href="/datastore/?output=all">Studies</a></li><li><a href="/queue">Queue</a></li>{ohif}</ul>',
+    )
+
+
+def _parameters(operation: dict[str, Any], schemas: dict[str, Any]) -> str:
+    names = [
+        f"{item['name']}{'*' if item.get('required') else ''}"
+        for item in operation.get("parameters", [])
+        if item["name"] != "token"
+    ]
+    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+        reference = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+        fields = schemas.get(reference, {}).get("properties", {})
+        names.append(f"{kind}({', '.join(fields)})" if fields else kind)
+    return ", ".join(names)
+
+
+def _documentation(schema: dict[str, Any]) -> HTMLResponse:
+    schemas = schema.get("components", {}).get("schemas", {})
+    rows = [
+        f"<tr><td><code>{method.upper()} {escape(path)}</code></td><td>{escape(operation.get('summary', ''))}<br>"
+        f"<small>{escape(operation.get('description', ''))}</small></td>"
+        f"<td><small>{escape(_parameters(operation, schemas))}</small></td></tr>"
+        for path, operations in sorted(schema["paths"].items())
+        for method, operation in operations.items()
+    ]
+    return page(
+        "AMD-DAS: endpoints",
+        '<p>* must be given. Errors come as <code>{"error": code, "detail": sentence}</code>. '
+        'For programs: <a href="/openapi.json">openapi.json</a>.</p>'
+        f"<table><tr><th>Endpoint</th><th>What it does</th><th>Parameters</th></tr>{''.join(rows)}</table>",
+    )
+
+
+def pages_router(log: RecentLog, *, has_ohif: bool) -> APIRouter:
+    """Start page, ``/docs``, ``/logs/`` and, with a DICOMweb server behind, the OHIF viewer."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    async def start(request: Request) -> HTMLResponse:
+        return _start(request, has_ohif)
+
+    @router.get("/docs")
+    async def documentation(request: Request) -> HTMLResponse:
+        return _documentation(request.app.openapi())
+
+    @router.get("/favicon.ico")
+    async def favicon() -> FileResponse:
+        return FileResponse(_OHIF.parent / "favicon.ico")
+
+    @router.get("/logs/")
+    async def logs(state: State, lines: int = 300) -> PlainTextResponse:
+        if not state.settings.on_loopback:
+            require_allowed(state.settings, "logs", "reading the log over a network")
+        chosen = list(log.lines)[-min(max(lines, 1), MAX_LINES) :]
+        return PlainTextResponse("\n".join(chosen) + "\n")
+
+    @router.get("/ohif/{path:path}")
+    async def ohif(path: str) -> FileResponse:
+        if not has_ohif:
+            raise NotFoundError("the OHIF viewer needs a DICOMweb server as studies; this server has a folder")
+        file = (_OHIF / path).resolve()
+        is_asset = file.is_relative_to(_OHIF.resolve()) and file.is_file()
+        return FileResponse(file if is_asset else _OHIF / "index.html")
+
+    return router

@@ -1,0 +1,111 @@
+"""Everything about the server that can be set, read from the environment in one place."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
+
+from amd_das.errors import ConfigError
+from amd_das.models import MODEL_DIR_VARIABLE
+
+PREFIX = "AMD_DAS_"
+WRITES = ("images", "logs", "models", "sessions")
+"""What ``AMD_DAS_ALLOW`` may name; saving and deleting labels needs no permission."""
+
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
+"""Names under which a browser on this machine reaches the server."""
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """Field ``max_queue`` is set by the environment variable ``AMD_DAS_MAX_QUEUE``, and so on. Defaults are ours."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. There is no authentication: anything but loopback is for trusted networks."""
+
+    port: int = 8000
+    """TCP port; 0 takes a free one."""
+
+    allow: tuple[str, ...] = ()
+    """What is off unless asked for, comma separated: "images" (add and remove scans), "sessions" (segment a client's
+    own scan under a session id), "models" (replace weights), "logs" (read them over a network)."""
+
+    cors_origins: tuple[str, ...] = ()
+    """Origins of other web pages that may call this server, comma separated; never with credentials."""
+
+    allowed_hosts: tuple[str, ...] = ()
+    """Further names clients may use for this server (the Host header), comma separated; "*" for any."""
+
+    max_upload_bytes: int = 512 * MIB
+    """Largest request body that carries a file, in bytes."""
+
+    max_body_bytes: int = 1 * MIB
+    """Largest request body elsewhere, in bytes."""
+
+    max_voxels: int = 512 * 512 * 1024
+    """Most voxels of an image or a label once decompressed."""
+
+    max_archive_files: int = 5000
+    """Most files in an archive or a session."""
+
+    max_archive_bytes: int = 2048 * MIB
+    """Most bytes an archive may unpack to."""
+
+    max_queue: int = 32
+    """Most inferences that may wait for one device."""
+
+    max_sessions: int = 32
+    """Most sessions kept at a time."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"{PREFIX}PORT is {self.port}; expected a TCP port, 0 to 65535")
+        if unknown := sorted(set(self.allow) - set(WRITES)):
+            raise ConfigError(f"{PREFIX}ALLOW names {', '.join(unknown)}; allowed: {', '.join(WRITES)}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int) and field.name != "port" and value < 1:
+                raise ConfigError(f"{PREFIX}{field.name.upper()} is {value}; expected a number above 0")
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return self.host in LOOPBACK_NAMES or self.host.startswith("127.")
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """Values of the Host header that are answered; "*" stands for any."""
+        own = () if self.host in ("0.0.0.0", "::") else (self.host,)
+        return frozenset((*LOOPBACK_NAMES, *own, *self.allowed_hosts))
+
+
+def parse(name: str, text: str, default: Any) -> Any:
+    """One environment variable's text as the type of the field's default."""
+    if isinstance(default, tuple):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if isinstance(default, int):
+        try:
+            return int(text)
+        except ValueError:
+            raise ConfigError(f"{name} is {text!r}; expected a whole number") from None
+    return text.strip()
+
+
+def from_environment(environment: Mapping[str, str]) -> ServerSettings:
+    """Settings from ``AMD_DAS_*`` variables; raises ConfigError for an unknown one or an impossible value."""
+    known = {PREFIX + field.name.upper(): field for field in fields(ServerSettings)}
+    given = {name: text for name, text in environment.items() if name.startswith(PREFIX) and name != MODEL_DIR_VARIABLE}
+    if unknown := sorted(given.keys() - known.keys()):
+        raise ConfigError(f"unknown setting {', '.join(unknown)}; known: {', '.join([*known, MODEL_DIR_VARIABLE])}")
+    return ServerSettings(
+        **{known[name].name: parse(name, text, known[name].default) for name, text in given.items() if text}
+    )
+
+
+@cache
+def server_settings() -> ServerSettings:
+    """The settings of this process."""
+    return from_environment(os.environ)

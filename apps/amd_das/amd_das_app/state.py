@@ -1,0 +1,59 @@
+"""What the endpoints share, and how they reach the app and its task."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.utils.app import app_instance
+
+from amd_das.errors import NotFoundError
+from amd_das_app.batch import BatchRunner
+from amd_das_app.devices import DeviceQueues
+from amd_das_app.errors import NotAllowedError
+from amd_das_app.infer_task import TASK_NAME, HemorrhageInferTask
+from amd_das_app.names import quoted
+from amd_das_app.settings import ServerSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerState:
+    """One per server."""
+
+    settings: ServerSettings
+    queues: DeviceQueues
+    batch: BatchRunner
+
+
+def _state(request: Request) -> ServerState:
+    state: ServerState = request.app.state.server
+    return state
+
+
+State = Annotated[ServerState, Depends(_state)]
+"""Parameter of an endpoint that needs the server's state."""
+
+
+def monai_label_app() -> Any:
+    """The one instance of the MONAI Label app."""
+    app: MONAILabelApp = app_instance()
+    return app
+
+
+def require_allowed(settings: ServerSettings, what: str, purpose: str) -> None:
+    """Raises NotAllowedError unless the server's owner has asked for it."""
+    if what not in settings.allow:
+        raise NotAllowedError(
+            f"{purpose} is switched off on this server; its owner can start it with AMD_DAS_ALLOW={what}"
+        )
+
+
+def find_task(model: str) -> HemorrhageInferTask:
+    """The infer task of this name; raises ModelError when its model is absent, NotFoundError for another name."""
+    app = monai_label_app()
+    if model != TASK_NAME:
+        raise NotFoundError(f"no model {quoted(model)}; there is {TASK_NAME!r}")
+    if app.model_error is not None:
+        raise app.model_error
+    task: HemorrhageInferTask = app._infers[TASK_NAME]
+    return task

@@ -1,0 +1,85 @@
+"""The MONAI Label app: which tasks, trainers and strategies exist. ``monailabel start_server --app apps/amd_das``."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from amd_das_app.environment import prepare_monai_label
+
+prepare_monai_label()
+
+from fastapi import HTTPException  # noqa: E402
+from monailabel.interfaces.app import MONAILabelApp  # noqa: E402
+from monailabel.interfaces.tasks.infer_v2 import InferTask  # noqa: E402
+from monailabel.interfaces.tasks.strategy import Strategy  # noqa: E402
+from monailabel.tasks.activelearning.first import First  # noqa: E402
+from monailabel.tasks.activelearning.random import Random  # noqa: E402
+
+import amd_das  # noqa: E402
+from amd_das.conventions import LABELS, RESEARCH_NOTICE  # noqa: E402
+from amd_das.errors import AmdDasError, ModelError  # noqa: E402
+from amd_das.models import load_current  # noqa: E402
+from amd_das.reading import ReadingConfig  # noqa: E402
+from amd_das_app.batch import CpuSafeBatchInfer  # noqa: E402
+from amd_das_app.infer_task import TASK_NAME, HemorrhageInferTask  # noqa: E402
+from amd_das_app.settings import server_settings  # noqa: E402
+
+logger = logging.getLogger(__name__)
+
+PURPOSE = "Outlines and measures intraparenchymal hemorrhage on non-contrast head CT."
+
+
+class AmdDasApp(MONAILabelApp):
+    """Hemorrhage on head CT; without a sound model there is no infer task, and the description says why."""
+
+    def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str]) -> None:
+        settings = server_settings()
+        self.reading = ReadingConfig(max_file_bytes=settings.max_upload_bytes, max_voxels=settings.max_voxels)
+        self.model_error: ModelError | None = None
+        super().__init__(
+            app_dir=app_dir,
+            studies=studies,
+            conf=dict(conf),
+            name="AMD-DAS",
+            description=f"{PURPOSE} {RESEARCH_NOTICE}",
+            version=amd_das.__version__,
+            labels=list(LABELS),
+        )
+
+    def info(self) -> dict[str, Any]:
+        """What clients ask first; says so when there is no model."""
+        info = super().info()
+        if self.model_error is not None:
+            info["description"] += f" No model, so nothing can be segmented: {self.model_error}."
+        return info
+
+    def init_infers(self) -> dict[str, InferTask]:
+        """The one task, or none when the model is absent or damaged."""
+        try:
+            model = load_current()
+        except ModelError as error:
+            logger.error("no infer task: %s", error)
+            self.model_error = error
+            return {}
+        logger.info("model %s, SHA-256 %s", model.info.version, model.info.checksum)
+        self.model_error = None
+        return {TASK_NAME: HemorrhageInferTask(model, self.reading)}
+
+    def reload_model(self) -> None:
+        """Take up the model now in use."""
+        self._infers = self.init_infers()
+
+    def init_strategies(self) -> dict[str, Strategy]:
+        """How the next scan to label is chosen."""
+        return {"random": Random(), "first": First()}
+
+    def init_batch_infer(self) -> CpuSafeBatchInfer:
+        """MONAI Label's batch task, without its division by zero GPUs."""
+        return CpuSafeBatchInfer()
+
+    def infer(self, request: dict[str, Any], datastore: Any = None) -> dict[str, Any]:
+        """As MONAI Label does it, with refusals that its own server can report."""
+        try:
+            return super().infer(request, datastore)
+        except AmdDasError as error:
+            raise HTTPException(error.status, f"{error.code}: {error}") from error
