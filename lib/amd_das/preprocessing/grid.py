@@ -22,6 +22,9 @@ SIZE: Final = 240
 PIXEL_MM: Final = 1.0
 """Pixel size of a slice, mm: that of the source MRI (ours, METHOD: a lesion has one size in both domains)."""
 
+UNKNOWN_SLICE_MM: Final = 5.0
+"""Slice distance taken for a volume without a voxel size, mm: the usual one (ours)."""
+
 _FIELD_MM = SIZE * PIXEL_MM
 _CHUNK = 16  # slices resampled at once, to bound the memory
 _DISPLAY_AXES = np.array([[0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])  # rows: up, back, patient's left (RAS)
@@ -95,7 +98,7 @@ class AxialGrid:
         if not known:
             longest = max(volume.shape[axes[1]], volume.shape[axes[2]])
             basis = directions[:, axes] * np.where(flips, -1.0, 1.0)
-            basis = basis * np.array([lengths[axes[0]], _FIELD_MM / longest, _FIELD_MM / longest])
+            basis = basis * np.array([UNKNOWN_SLICE_MM, _FIELD_MM / longest, _FIELD_MM / longest])
         frame = _orthonormal_frame(basis)
         steps = frame @ basis
         steps[0, 1:] = 0.0  # rows and columns stay in the slice; what is left is rounding
@@ -124,6 +127,11 @@ class AxialGrid:
         """(dz, dy, dx) mm of the axial array: the distance of slice planes, and the lengths of a pixel."""
         dy, dx = np.linalg.norm(self.steps[:, 1:], axis=0)
         return float(self.steps[0, 0]), float(dy), float(dx)
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel of the volume in mL, by the pixel size in use."""
+        return float(abs(np.linalg.det(self.steps)) / 1000.0)
 
     @property
     def slices(self) -> int:
@@ -196,12 +204,17 @@ class AxialGrid:
 
     def backward(self, slices: np.ndarray) -> np.ndarray:
         """Resample from the slices: (slices, 240, 240) float → (I, J, K) float32, linear, 0 outside their field."""
+        out = np.empty(self.shape, np.float32)
+        self.axial(out)[...] = self.backward_axial(slices)
+        return out
+
+    def backward_axial(self, slices: np.ndarray) -> np.ndarray:
+        """:meth:`backward`, but left axial, (Z, H, W)."""
         expected = (self.slices, SIZE, SIZE)
         if slices.shape != expected:
             raise GeometryError(f"expected slices of shape {expected}, the grid's; got {slices.shape}")
-        out = np.zeros(self.shape, np.float32)
-        native = self.axial(out)
-        depth, height, width = native.shape
+        depth, height, width = self.axial_shape
+        out = np.zeros((depth, height, width), np.float32)
         position = ((np.arange(depth) - (self.slab - 1) / 2) / self.slab).clip(0.0, self.slices - 1.0)
         below = position.astype(int)
         above = np.minimum(below + 1, self.slices - 1)
@@ -211,7 +224,7 @@ class AxialGrid:
             stack = (1 - share[part]) * slices[below[part]] + share[part] * slices[above[part]]
             if stack.any():
                 index = (points + self._shift_mm(part[0])) / PIXEL_MM
-                native[part] = _sample(stack.astype(np.float32, copy=False), index, 1).numpy()
+                out[part] = _sample(stack.astype(np.float32, copy=False), index, 1).numpy()
         return out
 
     def _chunks(self, count: int) -> list[np.ndarray]:

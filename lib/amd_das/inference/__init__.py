@@ -1,0 +1,5 @@
+"""Any head CT volume to a hemorrhage mask on its own grid, and its measurement."""
+
+from amd_das.inference.predictor import InferenceConfig, Predictor, Segmentation
+
+__all__ = ["InferenceConfig", "Predictor", "Segmentation"]
