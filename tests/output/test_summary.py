@@ -2,7 +2,6 @@
 
 import csv
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +9,14 @@ import pytest
 
 from amd_das import __version__
 from amd_das.conventions import RESEARCH_NOTICE
-from amd_das.measurement import Measurement, measure
+from amd_das.inference import Segmentation
+from amd_das.measurement import measure
 from amd_das.models import ModelInfo
 from amd_das.output.summary import failed_row, result_dict, result_row, write_json, write_summary
 from amd_das.volume import Volume
 
 
-@dataclass
-class Segmented:
-    """What the record reads of a segmentation."""
-
-    measurement: Measurement
-    model: ModelInfo = field(default_factory=lambda: ModelInfo(name="amd_das", version="v1", checksum="ab" * 32))
-    warnings: tuple[str, ...] = ("thick slices", "from the reader")
-    latencies: dict[str, float] = field(default_factory=lambda: {"network": np.float64(1.23456)})
-
-
-def case(*, empty: bool = False) -> tuple[Volume, Segmented]:
+def case(*, empty: bool = False) -> tuple[Volume, Segmentation]:
     array = np.full((20, 20, 6), 30, np.float32)
     mask = np.zeros(array.shape, np.uint8)
     if not empty:
@@ -34,12 +24,18 @@ def case(*, empty: bool = False) -> tuple[Volume, Segmented]:
         mask[15, 15, 5] = 1
     affine = np.diag([-1.0, -1.0, 5.0, 1.0])
     volume = Volume(array=array, affine=affine, case_id="case-1", source="nifti", warnings=("from the reader",))
-    return volume, Segmented(measurement=measure(mask, volume))
+    return volume, Segmentation(
+        mask=mask,
+        measurement=measure(mask, volume),
+        model=ModelInfo(name="amd_das", version="v1", checksum="ab" * 32),
+        warnings=("thick slices", "from the reader"),
+        latencies={"network": np.float64(1.23456)},
+    )
 
 
 def test_the_record_survives_json_and_says_everything(tmp_path: Path) -> None:
     volume, segmented = case()
-    record = result_dict(volume, segmented)  # type: ignore[arg-type]
+    record = result_dict(volume, segmented)
     path = write_json(record, tmp_path / "case-1.json")
     assert json.loads(path.read_text()) == record
     assert list(tmp_path.iterdir()) == [path]
@@ -77,7 +73,7 @@ def test_values_that_json_does_not_know_are_refused(tmp_path: Path) -> None:
 
 def test_a_negative_scan_has_volume_zero_and_no_lesions() -> None:
     volume, segmented = case(empty=True)
-    record = result_dict(volume, segmented)  # type: ignore[arg-type]
+    record = result_dict(volume, segmented)
     assert record["volume_ml"] == 0.0
     assert record["lesions"] == []
     row = result_row(record, seconds=1.0)
@@ -86,7 +82,7 @@ def test_a_negative_scan_has_volume_zero_and_no_lesions() -> None:
 
 def test_the_table_has_a_row_per_scan(tmp_path: Path) -> None:
     volume, segmented = case()
-    record = result_dict(volume, segmented)  # type: ignore[arg-type]
+    record = result_dict(volume, segmented)
     rows = [
         result_row(record, seconds=2.34567, source="in/case-1.nii.gz"),
         failed_row("bad", 'two\nlines, "quoted"', seconds=0.1, source="in/bad.nii"),

@@ -6,16 +6,14 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from amd_das import __version__
 from amd_das.conventions import LABELS, RESEARCH_NOTICE
+from amd_das.inference import Segmentation
 from amd_das.measurement import Lesion
 from amd_das.output.files import write_whole
 from amd_das.volume import Volume
-
-if TYPE_CHECKING:
-    from amd_das.inference.predictor import Segmentation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +51,7 @@ class SummaryRow:
     """The file or folder as it was given."""
 
 
-def result_dict(volume: Volume, segmentation: "Segmentation") -> dict[str, Any]:
+def result_dict(volume: Volume, segmentation: Segmentation) -> dict[str, Any]:
     """A result as plain, JSON-ready values.
 
     Volumes are in mL, lengths in mm, positions RAS+, slices counted from 0 on the array axis closest to

@@ -1,0 +1,174 @@
+"""The command ``amd-das``. It parses, calls and prints; everything else lives in the package.
+
+Each command imports what it needs when it runs, so that ``--help`` answers at once.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from amd_das import __version__
+from amd_das.conventions import RESEARCH_NOTICE
+from amd_das.errors import AmdDasError
+
+if TYPE_CHECKING:
+    from amd_das.output.summary import SummaryRow
+
+logger = logging.getLogger(__name__)
+
+DONE, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses; 2 is also argparse's for a wrong command line."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line (by default this process's); returns the exit status."""
+    args = _parser().parse_args(arguments)
+    logging.basicConfig(
+        level=logging.DEBUG if args.verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        return args.run(args)
+    except (AmdDasError, OSError) as error:
+        logger.debug("the command failed", exc_info=error)
+        _complain("error", str(error))
+        return REFUSED
+    except KeyboardInterrupt:
+        _complain("error", "interrupted")
+        return INTERRUPTED
+
+
+def _segment(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from amd_das.inference import InferenceConfig, Predictor
+    from amd_das.journey import segment_cases
+    from amd_das.models import load_current
+
+    config = InferenceConfig()
+    if args.threshold is not None:
+        config = replace(config, threshold=args.threshold)
+    predictor = Predictor(load_current(args.model_dir), config, device=args.device)
+    failed = 0
+    with tqdm(total=1.0, file=sys.stderr, bar_format="{percentage:3.0f}% |{bar:24}| {elapsed} {desc}") as bar:
+
+        def show(stage: str, fraction: float) -> None:
+            bar.set_description_str(stage, refresh=False)
+            bar.update(max(0.0, min(fraction, 1.0) - bar.n))
+
+        for row in segment_cases(args.inputs, predictor, args.output, mask_format=args.format, progress=show):
+            failed += row.status == "error"
+            with tqdm.external_write_mode():
+                _tell(row)
+        show("done", 1.0)
+    _say(f"Results are in {args.output}. {RESEARCH_NOTICE}")
+    return SOME_FAILED if failed else DONE
+
+
+def _tell(row: "SummaryRow") -> None:
+    if row.status == "error":
+        _complain("error", f"{row.case}: {row.error}")
+        return
+    lesions = "1 lesion" if row.n_lesions == 1 else f"{row.n_lesions} lesions"
+    _say(f"{row.case}: {row.volume_ml:.1f} mL, {lesions}, {row.seconds:.1f} s")
+    if row.warnings:
+        _complain("warning", f"{row.case}: {row.warnings}")
+
+
+def _phantom(args: argparse.Namespace) -> int:
+    from amd_das.phantom.files import write_cases
+
+    paths = write_cases(count=args.count, kind=args.kind, format=args.format, seed=args.seed, directory=args.output)
+    for path in paths:
+        _say(str(path))
+    return DONE
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from amd_das.doctor import examine, report
+
+    checks = examine(model_dir=args.model_dir, port=args.port)
+    _say(json.dumps([asdict(check) for check in checks], indent=2) if args.json else report(checks))
+    return SOME_FAILED if any(check.state == "fault" for check in checks) else DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="amd-das",
+        description="Outline and measure intraparenchymal hemorrhage on non-contrast head CT.",
+        epilog=RESEARCH_NOTICE,
+    )
+    parser.add_argument("--version", action="version", version=f"amd-das {__version__}")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("-v", "--verbose", action="store_true", help="show what is going on, on stderr")
+    model = argparse.ArgumentParser(add_help=False)
+    model.add_argument(
+        "--model-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder of model versions (default: $AMD_DAS_MODEL_DIR, or model/ of this checkout)",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    segment = commands.add_parser(
+        "segment",
+        parents=[shared, model],
+        help="segment head CTs",
+        description="Segment head CTs. Writes DIR/<case>.nii.gz (mask), .json (measurements) and .png (overlay) for "
+        "each, and DIR/summary.csv. An input that cannot be segmented does not stop the others; exit status 1 then.",
+        epilog=RESEARCH_NOTICE,
+    )
+    segment.add_argument(
+        "inputs",
+        nargs="+",
+        type=Path,
+        metavar="INPUT",
+        help=".nii, .nii.gz, .nrrd or DICOM file, DICOM folder, or a folder of those",
+    )
+    segment.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="where results go")
+    segment.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
+    segment.add_argument("--format", choices=("nii.gz", "nrrd"), default="nii.gz", help="of the masks (%(default)s)")
+    segment.add_argument(
+        "--threshold", type=float, metavar="P", help="probability from which a voxel is hemorrhage (default: model's)"
+    )
+    segment.set_defaults(run=_segment)
+
+    phantom = commands.add_parser(
+        "phantom",
+        parents=[shared],
+        help="make synthetic heads with known lesions",
+        description="Make synthetic heads with known lesions, masks beside them. The same seed gives the same bytes.",
+    )
+    phantom.add_argument("--count", type=int, default=1, metavar="N", help="how many (%(default)s)")
+    phantom.add_argument("--kind", choices=("ct", "flair"), default="ct", help="modality (%(default)s)")
+    phantom.add_argument("--format", choices=("nifti", "dicom"), default="nifti", help="of the images (%(default)s)")
+    phantom.add_argument("--seed", type=int, default=0, metavar="S", help="(%(default)s)")
+    phantom.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="where cases go")
+    phantom.set_defaults(run=_phantom)
+
+    doctor = commands.add_parser(
+        "doctor",
+        parents=[shared, model],
+        help="check this installation",
+        description="Check this installation and say what to do about each fault. Exit status 1 if there is one.",
+    )
+    doctor.add_argument("--json", action="store_true", help="print the checks as JSON")
+    doctor.add_argument("--port", type=int, default=8000, metavar="PORT", help="the server's port (%(default)s)")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def _complain(kind: str, message: str) -> None:
+    sys.stderr.write(f"{kind}: {' '.join(message.split())}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""The command line: exit statuses, what goes to which stream, and that it calls the right things."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from amd_das import __version__, cli, inference, journey, models
+from amd_das.conventions import RESEARCH_NOTICE
+from amd_das.errors import ModelError
+from amd_das.output.summary import SummaryRow
+
+
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Puts stand-ins where the command line calls the package, and keeps what they were given."""
+    seen: dict[str, Any] = {}
+
+    def load_current(model_dir: Path | None) -> str:
+        seen["model_dir"] = model_dir
+        return "the model"
+
+    def predictor(model: str, config: inference.InferenceConfig, device: str | None) -> str:
+        seen.update(model=model, config=config, device=device)
+        return "the predictor"
+
+    def segment_cases(paths: list[Path], predictor: str, directory: Path, **options: Any) -> list[SummaryRow]:
+        options.pop("progress")("1/2 a: network", 0.4)
+        seen.update(paths=paths, predictor=predictor, directory=directory, **options)
+        rows = [SummaryRow(case="a", status="ok", volume_ml=12.34, n_lesions=1, seconds=2.0, warnings="thick slices")]
+        if Path("bad") in paths:
+            rows.append(SummaryRow(case="bad", status="error", error="not a head CT"))
+        return rows
+
+    monkeypatch.setattr(models, "load_current", load_current)
+    monkeypatch.setattr(inference, "Predictor", predictor)
+    monkeypatch.setattr(journey, "segment_cases", segment_cases)
+    return seen
+
+
+def test_segment_prints_a_line_per_scan(called: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["segment", "a", "-o", "out"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines() == ["a: 12.3 mL, 1 lesion, 2.0 s", f"Results are in out. {RESEARCH_NOTICE}"]
+    assert "warning: a: thick slices" in err
+    assert "100%" in err
+    assert called["predictor"] == "the predictor"
+    assert (called["model"], called["model_dir"], called["device"]) == ("the model", None, None)
+    assert called["config"] == inference.InferenceConfig()
+    assert (called["paths"], called["directory"], called["mask_format"]) == ([Path("a")], Path("out"), "nii.gz")
+
+
+def test_segment_hands_its_options_on(called: dict[str, Any]) -> None:
+    command = ["segment", "a", "b", "-o", "out", "--model-dir", "m", "--device", "cpu", "--format", "nrrd"]
+    assert cli.main([*command, "--threshold", "0.25"]) == 0
+    assert (called["model_dir"], called["device"], called["mask_format"]) == (Path("m"), "cpu", "nrrd")
+    assert called["config"].threshold == 0.25
+    assert called["paths"] == [Path("a"), Path("b")]
+
+
+def test_a_failed_scan_is_told_and_gives_status_1(called: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["segment", "a", "bad", "-o", "out"]) == 1
+    out, err = capsys.readouterr()
+    assert "error: bad: not a head CT" in err.splitlines()
+    assert "a: 12.3 mL" in out
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (ModelError("no model:\nrestore it"), 2, "error: no model: restore it"),
+        (PermissionError(13, "Permission denied", "out"), 2, "error: [Errno 13] Permission denied: 'out'"),
+        (KeyboardInterrupt(), 130, "error: interrupted"),
+    ],
+)
+def test_errors_are_one_line_without_traceback(
+    error: BaseException,
+    status: int,
+    line: str,
+    called: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(models, "load_current", fails)
+    assert cli.main(["segment", "a", "-o", "out"]) == status
+    assert capsys.readouterr().err.splitlines() == [line]
+
+
+def test_an_impossible_threshold_is_refused(called: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["segment", "a", "-o", "out", "--threshold", "7"]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+    assert "paths" not in called
+
+
+def test_phantom_writes_cases(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    seen: dict[str, Any] = {}
+    files = ModuleType("amd_das.phantom.files")
+    files.write_cases = lambda **options: seen.update(options) or [Path("out/p-0"), Path("out/p-1")]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "amd_das.phantom.files", files)
+    command = ["phantom", "--count", "2", "--kind", "flair", "--format", "dicom", "--seed", "5", "-o", "out"]
+    assert cli.main(command) == 0
+    assert seen == {"count": 2, "kind": "flair", "format": "dicom", "seed": 5, "directory": Path("out")}
+    assert capsys.readouterr().out.splitlines() == ["out/p-0", "out/p-1"]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [[], ["segment"], ["segment", "a"], ["segment", "-o", "out"], ["phantom", "--kind", "mr", "-o", "x"], ["nothing"]],
+)
+def test_wrong_command_lines_exit_with_2(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(command)
+    assert exit_.value.code == 2
+    assert "usage: amd-das" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["--help"], ["segment", "--help"]])
+def test_help_bears_the_research_notice(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(command)
+    assert exit_.value.code == 0
+    assert RESEARCH_NOTICE in " ".join(capsys.readouterr().out.split())
+
+
+def test_help_and_version_answer_without_loading_torch() -> None:
+    code = (
+        "import sys, amd_das.cli as cli\ntry:\n  cli.main(['--version'])\nfinally:\n  assert 'torch' not in sys.modules"
+    )
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert outcome.stdout.strip() == f"amd-das {__version__}"
