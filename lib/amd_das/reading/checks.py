@@ -73,17 +73,15 @@ def check_affine(affine: np.ndarray, name: str) -> np.ndarray:
 
 
 def check_values(array: np.ndarray, name: str) -> np.ndarray:
-    """(I, J, K) any real dtype → float32 HU, padding raised to air; raises NotHeadCtError for NaN or infinity."""
-    with np.errstate(over="ignore"):
-        array = array.astype(np.float32, copy=False)
+    """(I, J, K) float32 → the same with padding raised to air; raises NotHeadCtError for NaN or infinity."""
     bad = array.size - int(np.count_nonzero(np.isfinite(array)))
     if bad:
         raise NotHeadCtError(
             f"{name}: {bad} of {array.size} voxels are NaN or infinite; expected HU everywhere. "
             f"Export the original CT, or set what lies outside the scan to {AIR_HU:g}."
         )
-    padding = (array < AIR_HU) & (array >= LOWEST_PADDING_HU)
-    return np.where(padding, np.float32(AIR_HU), array) if padding.any() else array
+    array[(array < AIR_HU) & (array >= LOWEST_PADDING_HU)] = AIR_HU
+    return array
 
 
 def file_case_id(path: Path) -> str:

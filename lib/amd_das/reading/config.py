@@ -10,10 +10,10 @@ class ReadingConfig:
     """Limits that stand between a file and the memory it asks for, and how exact a grid has to be."""
 
     max_file_bytes: int = 2**30
-    """Bytes on disk of one input, all slices of a DICOM series together (ours: twice the largest scan in int16)."""
+    """Bytes on disk of one input, all slices of a DICOM series together (ours: 512 × 512 × 512 in float64)."""
 
-    max_voxels: int = 2**28
-    """Voxels of one input, checked before anything is decompressed (ours: 512 × 512 × 1024, 1 GiB as float32)."""
+    max_voxels: int = 2**27
+    """Voxels of one input, checked before anything is decompressed (ours: 512 × 512 × 512, half a GiB as float32)."""
 
     step_tolerance: float = 0.1
     """How far the distance of two neighbouring DICOM slices may be from the median, as a share of it (ours)."""

@@ -18,6 +18,7 @@ from amd_das.reading.dicom_files import (
     open_dicom,
     reason_to_leave_out,
     series_case_id,
+    sop_class,
     text,
 )
 from amd_das.reading.dicom_pixels import as_stored, frame_shape, stored_values
@@ -103,7 +104,7 @@ def _check_kind(dataset: Dataset, name: str) -> None:
     if reason:
         raise NotHeadCtError(f"{name} is a {reason}, not a CT slice; give the axial CT series")
     modality = text(dataset, "Modality", name).upper()
-    if modality != "CT" and not (not modality and text(dataset, "SOPClassUID", name) in CT_CLASSES):
+    if modality != "CT" and (modality or sop_class(dataset, name) not in CT_CLASSES):
         raise NotHeadCtError(f"{name} has modality {modality or 'unknown'!r}, expected CT; give a head CT series")
 
 
@@ -255,11 +256,12 @@ def _check_steps(along: np.ndarray, names: Sequence[str], label: str, config: Re
     if uneven.size:
         at = int(uneven[np.argmax(steps[uneven])])
         missing = round(float(steps[at]) / typical) - 1
+        whole_steps = abs(steps[at] - (missing + 1) * typical) <= max(config.step_tolerance * typical, _ROUNDING_MM)
         where = (
             f"{steps[at]:.2f} mm between slices {at + 1} and {at + 2} (at {along[at]:.2f} and {along[at + 1]:.2f} mm), "
             f"elsewhere {typical:.2f} mm"
         )
-        if missing > 0 and abs(steps[at] - (missing + 1) * typical) <= max(0.2 * typical, _ROUNDING_MM):
+        if missing > 0 and whole_steps:
             raise GeometryError(f"{label} lacks slices: {missing} seem(s) to be missing, {where}. Export all of it.")
         raise GeometryError(
             f"{label} is unevenly spaced: {where}, {uneven.size} of {steps.size} steps differ. "

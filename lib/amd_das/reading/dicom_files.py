@@ -82,15 +82,22 @@ def open_dicom(path: Path, *, pixels: bool) -> Dataset:
 
 
 def reason_to_leave_out(dataset: Dataset, name: str) -> str:
-    """Why a file of a series is no slice of it; empty if it is one."""
-    sop_class = text(dataset, "SOPClassUID", name)
+    """Why a file of a series is no slice of it; empty if it is one. Raises UnreadableError for a CT that breaks off."""
+    kind = sop_class(dataset, name)
     if "Rows" not in dataset:
+        if not kind or kind in CT_CLASSES:
+            raise UnreadableError(f"{name} breaks off before the size of its image; copy or export it again")
         return "object without an image"
-    if sop_class == _SECONDARY_CAPTURE or sop_class.startswith(_SECONDARY_CAPTURE + "."):
+    if kind == _SECONDARY_CAPTURE or kind.startswith(_SECONDARY_CAPTURE + "."):
         return "secondary capture"
     if "LOCALIZER" in text(dataset, "ImageType", name).upper():
         return "localizer"
     return ""
+
+
+def sop_class(dataset: Dataset, name: str) -> str:
+    """What kind of object a file holds: SOPClassUID, or what the file meta information says in its place."""
+    return text(dataset, "SOPClassUID", name) or text(dataset.file_meta, "MediaStorageSOPClassUID", name)
 
 
 def value(dataset: Dataset, keyword: str, name: str) -> Any:

@@ -1,11 +1,13 @@
 """DICOM pixel data to stored values: uncompressed by numpy, RLE by pydicom, JPEG and JPEG 2000 by ITK's codecs."""
 
+import struct
 import tempfile
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate, generate_pixel_data_frame
 from pydicom.uid import RLELossless
 
 from amd_das.errors import NotHeadCtError, UnreadableError
@@ -22,6 +24,11 @@ _PIXEL_TAGS: Final = (
     "HighBit",
     "PixelRepresentation",
 )
+
+_JPEG_2000_START: Final = b"\xff\x4f\xff\x51"
+_JPEG_START: Final = b"\xff\xd8"
+_JPEG_FRAME_MARKERS: Final = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
+"""SOF0 to SOF15 and JPEG-LS's SOF55; C4, C8 and CC mean something else."""
 
 
 def frame_shape(dataset: Dataset, name: str) -> tuple[int, int, int]:
@@ -80,25 +87,34 @@ def _decoded(dataset: Dataset, allocated: int, name: str) -> np.ndarray:
         order = "<" if dataset.is_little_endian else ">"
         return np.frombuffer(dataset.PixelData, f"{order}u{width}", expected // width).reshape(shape)
     try:
-        array = dataset.pixel_array if syntax == RLELossless else _decoded_by_itk(dataset)
+        array = dataset.pixel_array if syntax == RLELossless else _decoded_by_itk(dataset, shape)
         return np.ascontiguousarray(array).view(f"u{array.itemsize}").reshape(shape)
     except Exception as error:  # codecs raise whatever a broken stream provokes
         raise UnreadableError(
-            f"{name}: the pixel data ({syntax.name}) cannot be decoded ({error}); export the series uncompressed"
+            f"{name}: the pixel data ({syntax.name}) is damaged or of a kind that cannot be decoded; "
+            "export the series uncompressed"
         ) from error
 
 
-def _decoded_by_itk(dataset: Dataset) -> np.ndarray:
-    """Let ITK decode a copy that holds the pixels and nothing else; the copy is gone afterwards."""
+def _decoded_by_itk(dataset: Dataset, shape: tuple[int, int, int]) -> np.ndarray:
+    """Let ITK decode a copy that holds the pixels and nothing else; the copy is gone afterwards.
+
+    The codecs believe the size a codestream claims and not the tags that were checked, so it is compared first.
+    """
     import SimpleITK as sitk  # half a second to import, and few series are compressed
 
+    streams = list(generate_pixel_data_frame(dataset.PixelData, shape[0]))
+    claimed = {_codestream_size(stream) for stream in streams}
+    if len(streams) != shape[0] or claimed != {shape[1:]}:
+        raise ValueError(f"{len(streams)} codestreams of size {claimed}, expected {shape[0]} of {shape[1:]}")
     copy = Dataset()
     copy.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
     copy.SOPInstanceUID = "1.2.3"
     for keyword in _PIXEL_TAGS:
         if keyword in dataset:
             setattr(copy, keyword, dataset[keyword].value)
-    copy.add(dataset["PixelData"])
+    copy.PixelData = encapsulate(streams)
+    copy["PixelData"].is_undefined_length = True
     copy.file_meta = FileMetaDataset()
     copy.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
     copy.is_little_endian, copy.is_implicit_VR = True, False
@@ -107,6 +123,23 @@ def _decoded_by_itk(dataset: Dataset) -> np.ndarray:
         copy.save_as(path, write_like_original=False)
         array: np.ndarray = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="GDCMImageIO"))
     return array
+
+
+def _codestream_size(stream: bytes) -> tuple[int, int]:
+    """(rows, columns) a JPEG, JPEG-LS or JPEG 2000 codestream gives; raises ValueError, IndexError or struct.error."""
+    if stream.startswith(_JPEG_2000_START):
+        right, bottom, left, top = struct.unpack(">4I", stream[8:24])
+        return bottom - top, right - left
+    if not stream.startswith(_JPEG_START):
+        raise ValueError("neither a JPEG nor a JPEG 2000 codestream")
+    at = 2
+    while stream[at] == 0xFF and stream[at + 1] not in _JPEG_FRAME_MARKERS:
+        (length,) = struct.unpack(">H", stream[at + 2 : at + 4])
+        at += 2 + length
+    if stream[at] != 0xFF:
+        raise ValueError("no frame header in the JPEG codestream")
+    rows, columns = struct.unpack(">2H", stream[at + 5 : at + 9])
+    return rows, columns
 
 
 def _significant_bits(raw: np.ndarray, dataset: Dataset, allocated: int, name: str) -> np.ndarray:

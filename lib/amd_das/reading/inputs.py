@@ -73,11 +73,13 @@ def find_inputs(paths: Sequence[Path]) -> list[Input]:
 def _images_at(path: Path) -> list[Input]:
     if not path.exists():
         raise NotFoundError(f"{path} does not exist; expected a .nii, .nii.gz, .nrrd or DICOM file, or a folder")
+    if not path.is_dir() and not path.is_file():
+        raise UnreadableError(f"{path.name} is neither a file nor a folder; give an image file or a folder of them")
     candidates = [file for file in _walk(path) if not _is_mask(file)] if path.is_dir() else [path]
     plain = [_plain(file, kind) for file in candidates if (kind := _plain_kind(file))]
     others = [file for file in candidates if not _plain_kind(file)]
     dicom = [file for file in others if is_dicom(file)]
-    if path.is_file() and not plain and not dicom:
+    if candidates == [path] and not plain and not dicom:
         raise UnreadableError(
             f"{path.name}: {_suffix(path)} is no format this can read; expected .nii, .nii.gz, .nrrd or a DICOM file"
         )

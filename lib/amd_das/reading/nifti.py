@@ -53,11 +53,11 @@ def read_nifti(path: Path, config: ReadingConfig) -> Volume:
         if not consumed <= offset <= _MAX_EXTENSION_BYTES:
             raise UnreadableError(f"{name}: the voxels cannot start at byte {offset}; export the file again")
         read_up_to(stream, offset - consumed, name)
-        raw = read_voxels(stream, int(np.prod(shape, dtype=np.int64)) * dtype.itemsize, name)
-    array = np.frombuffer(raw, dtype).reshape(shape, order="F").astype(np.float32)
+        array = read_voxels(stream, shape, dtype, name)
     slope, intercept = _scaling(header, name)
     if (slope, intercept) != (1.0, 0.0):
-        array = array * np.float32(slope) + np.float32(intercept)
+        array *= np.float32(slope)
+        array += np.float32(intercept)
     return Volume(
         array=check_values(array, name),
         affine=affine,

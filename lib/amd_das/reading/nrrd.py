@@ -58,10 +58,7 @@ def read_nrrd(path: Path, config: ReadingConfig) -> Volume:
         check_shape(shape, name, config)
         affine = check_affine(affine, name)
         file.seek(start)
-        raw = read_voxels(
-            decompressed(file, encoding), int(np.prod(shape, dtype=np.int64)) * dtype.itemsize, name
-        )
-    array = np.frombuffer(raw, dtype).reshape(shape, order="F").astype(np.float32)
+        array = read_voxels(decompressed(file, encoding), shape, dtype, name)
     return Volume(
         array=check_values(array, name),
         affine=affine,

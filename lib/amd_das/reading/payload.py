@@ -2,8 +2,11 @@
 
 import bz2
 import gzip
+import math
 import zlib
 from typing import IO, Final, Protocol
+
+import numpy as np
 
 from amd_das.errors import UnreadableError
 
@@ -52,12 +55,16 @@ def read_up_to(stream: Stream, count: int, name: str) -> bytearray:
     return data
 
 
-def read_voxels(stream: Stream, count: int, name: str) -> bytearray:
-    """Exactly ``count`` bytes, with nothing of note after them.
+def read_voxels(stream: Stream, shape: tuple[int, ...], dtype: np.dtype, name: str) -> np.ndarray:
+    """All voxels of an image of a shape and type that have been checked, first axis fastest.
+
+    Returns:
+        (I, J, K) float32, values beyond its range as infinity.
 
     Raises:
         UnreadableError: the stream is damaged, ends early or goes on.
     """
+    count = math.prod(shape) * dtype.itemsize
     data = read_up_to(stream, count, name)
     if len(data) < count:
         raise UnreadableError(
@@ -69,4 +76,5 @@ def read_voxels(stream: Stream, count: int, name: str) -> bytearray:
             f"{name} does not match its header: more data follows the {count} bytes of voxels it promises; "
             "export the file again"
         )
-    return data
+    with np.errstate(over="ignore"):
+        return np.frombuffer(data, dtype).reshape(shape, order="F").astype(np.float32)

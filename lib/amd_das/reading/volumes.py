@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from amd_das.errors import GeometryError
+from amd_das.errors import GeometryError, UnreadableError
 from amd_das.reading.config import ReadingConfig
 from amd_das.reading.dicom import read_dicom
 from amd_das.reading.inputs import Input, find_inputs
@@ -39,8 +39,11 @@ def read_volume(source: Path | str | Input, config: ReadingConfig | None = None)
                 "Put each in a folder of its own, or name one file."
             )
         source = found[0]
-    if source.kind == "dicom":
-        volume = read_dicom(source.files, config)
-    else:
-        volume = {"nifti": read_nifti, "nrrd": read_nrrd}[source.kind](source.path, config)
+    try:
+        if source.kind == "dicom":
+            volume = read_dicom(source.files, config)
+        else:
+            volume = {"nifti": read_nifti, "nrrd": read_nrrd}[source.kind](source.path, config)
+    except OSError as error:
+        raise UnreadableError(f"{source.path.name} cannot be opened: {error}; check its permissions") from error
     return replace(volume, case_id=source.case_id)
