@@ -39,7 +39,10 @@ class Scanner:
 
     pixel_mm: float = 0.45
     slice_mm: float = 5.0
-    """Slice thickness and distance."""
+    """Slice thickness."""
+
+    distance_mm: float | None = None
+    """Distance between slices; None: the thickness, no gaps."""
 
     tilt_deg: float = 0.0
     """Gantry tilt: the slices lean, the table moves along the body, so the grid is sheared."""
@@ -69,6 +72,9 @@ class Scanner:
     """Pose of the head: pitch, roll, yaw."""
 
     offset_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    holder_mm: float = 128.0
+    """Radius of the head holder's arc; 0 for none in view."""
+
     coverage_mm: tuple[float, float] = (-62.0, 104.0)
     """Lowest and highest slice, relative to the template's z."""
 
@@ -93,6 +99,7 @@ def draw_scanner(rng: np.random.Generator, *, matrix: int = 512) -> Scanner:
         metal=bool(rng.random() < 0.07),
         angles_deg=(float(rng.normal(5, 8)), float(rng.normal(0, 4)), float(rng.normal(0, 7))),
         offset_mm=(float(rng.normal(0, 5)), float(rng.normal(0, 5)), 0.0),
+        holder_mm=float(rng.uniform(108, 150)) if rng.random() < 0.7 else 0.0,
         coverage_mm=(float(rng.uniform(-66, -45)), float(rng.uniform(86, 106))),
     )
 
@@ -107,7 +114,7 @@ class Primitives:
         dense = float(rng.uniform(900, 1600))
         for side in (-1.0, 1.0):
             self._capsule((side * 16, -12, -33), (side * 52, -31, -33), rng.uniform(5, 8), dense)
-            self._capsule((side * 9, 18, -19), (side * 44, 27, -17), rng.uniform(2, 3.5), 700)
+            self._capsule((side * 9, 18, -22), (side * 44, 27, -21), rng.uniform(1.5, 3), 700)
             self._ellipsoid((side * 30, 66, -38), (18, 22, 16), _FAT_HU)
             self._ellipsoid((side * 31, 72, -38), (12, 12, 12), 12.0)
             self._capsule((side * 22, 46, -37), (side * 30, 62, -38), 3.0, _MUSCLE_HU)
@@ -132,15 +139,21 @@ class Primitives:
 
     def paint(self, points: Tensor, hu: Tensor, bone_only: bool) -> Tensor:
         """``hu`` (N,) with the shapes painted over it; inside the skull only the bony ones."""
+        hu = hu.clone()
         for start, end, radii, value in self._shapes:
             if bone_only and value < 300:
                 continue
+            reach = (end - start).abs() / 2 + radii + 1.5
+            near = ((points - (start + end) / 2).abs() < reach).all(dim=1).nonzero().squeeze(1)
+            if not len(near):
+                continue
+            offset = points[near] - start
             axis = end - start
             length = axis.square().sum()
-            along = ((points - start) @ axis / length).clamp(0, 1) if length > 0 else torch.zeros(len(points))
-            scaled = (points - start - along[:, None] * axis) / radii
+            along = (offset @ axis / length).clamp(0, 1) if length > 0 else torch.zeros(len(near))
+            scaled = (offset - along[:, None] * axis) / radii
             weight = smoothstep((1 - scaled.norm(dim=1)) * radii.min() / 1.5 + 0.5)
-            hu = hu + (value - hu) * weight
+            hu[near] += (value - hu[near]) * weight
         return hu
 
 
@@ -286,7 +299,7 @@ class CtScene:
         hole = self._hole(points)
         reach = gap + (1 - hole) * 0 + hole * max(look.bulge_mm, 0.0) * (0.0 if look.hole_filled else 1.0)
         inner = outside < reach + 1.5
-        shell = outside > gap - 1.5
+        shell = (outside > gap - 1.5) & (outside < 90)
         if inner.any():
             brain_hu, brain_fractions = self._inside(points[inner], outside[inner], reach[inner])
             hu[inner] = brain_hu
@@ -338,8 +351,9 @@ class CtScene:
             effect = lesion.effect(points, tissue, outside)
             hu = hu + (effect.hu - hu) * effect.fraction
             for kind in fractions:
-                fractions[kind] = fractions[kind] * (1 - effect.fraction)
-            fractions[lesion.kind] = torch.maximum(fractions.get(lesion.kind, torch.zeros(len(points))), effect.fraction)
+                if kind != lesion.kind:
+                    fractions[kind] = fractions[kind] * (1 - effect.extent)
+            fractions[lesion.kind] = torch.maximum(fractions.get(lesion.kind, torch.zeros(len(points))), effect.extent)
         for centre, radius, value in look.calcifications:
             weight = smoothstep((radius - (points - centre).norm(dim=1)) / 1.5 + 0.5)
             hu = hu + (value - hu) * weight
@@ -375,6 +389,8 @@ class CtScene:
         fat = smoothstep(1 - (depth - skull - 0.55 * scalp).abs() / (0.35 * scalp)) * (1 - temporal)
         cover = soft + (_FAT_HU - soft) * fat * (1 - smoothstep(swelling / 3))
         cover = cover + 14 * smoothstep(swelling / 4)
+        skin = smoothstep(2.5 - (skull + scalp - depth))
+        cover = cover + (_MUSCLE_HU - cover) * skin
         face = 1 - (((points - torch.tensor([0.0, 28.0, -64.0])) / torch.tensor([66.0, 70.0, 66.0])).norm(dim=1))
         neck = 1 - ((points[:, :2] - torch.tensor([0.0, -30.0])) / 62).norm(dim=1)
         below = torch.maximum(face * 66, torch.where(z < -20, neck * 60, torch.full_like(z, -99.0)))
@@ -413,7 +429,7 @@ def _affine(scanner: Scanner, slices: int) -> np.ndarray:
     affine = np.eye(4)
     affine[:3, 0] = [-scanner.pixel_mm, 0, 0]
     affine[:3, 1] = [0, -scanner.pixel_mm * np.cos(tilt), scanner.pixel_mm * np.sin(tilt)]
-    affine[:3, 2] = [0, 0, scanner.slice_mm]
+    affine[:3, 2] = [0, 0, scanner.distance_mm or scanner.slice_mm]
     middle = np.array([(scanner.matrix - 1) / 2, (scanner.matrix - 1) / 2, 0, 1])
     affine[:3, 3] = np.array([0, HEAD_CENTRE[1], scanner.coverage_mm[0]]) - (affine @ middle)[:3]
     return affine
@@ -422,7 +438,7 @@ def _affine(scanner: Scanner, slices: int) -> np.ndarray:
 def scan(scene: CtScene, scanner: Scanner, rng: np.random.Generator, case_id: str) -> PhantomCase:
     """The scene as this scanner sees it, HU rounded to whole numbers."""
     low, high = scanner.coverage_mm
-    slices = max(1, int((high - low) / scanner.slice_mm))
+    slices = max(1, int((high - low) / (scanner.distance_mm or scanner.slice_mm)))
     affine = _affine(scanner, slices)
     pose = rotation(np.deg2rad(scanner.angles_deg))
     centre = HEAD_CENTRE.numpy().astype(float)
@@ -433,9 +449,11 @@ def scan(scene: CtScene, scanner: Scanner, rng: np.random.Generator, case_id: st
     ).reshape(-1, 3) - centre - np.array(scanner.offset_mm)
     head_plane = plane @ pose  # the inverse rotation, applied to row vectors
     head_step = affine[:3, 2] @ pose
+    thickness = scanner.slice_mm / float(np.linalg.norm(affine[:3, 2]))
     image = np.empty((size, size, slices), np.float32)
     masks = {kind: np.zeros((size, size, slices), np.uint8) for kind in HEMORRHAGE_KINDS}
     fractions = (np.arange(scanner.subslices) + 0.5) / scanner.subslices - 0.5
+    fractions *= thickness
     metal = _draw_metal(rng, size) if scanner.metal else None
     for k in range(slices):
         hu = torch.zeros(size * size)
@@ -492,10 +510,11 @@ def _acquire(hu: np.ndarray, scanner: Scanner, rng: np.random.Generator, metal: 
         angle = np.arctan2(j - y, i - x)
         star = np.sin(angle * int(rng.integers(8, 20)) + rng.uniform(0, 6)) + 0.5 * np.sin(angle * int(rng.integers(20, 45)))
         image = image + strength * star * np.exp(-radius / 45) + np.where(radius < 2.5, 3000, 0)
-    j, i = np.arange(size)[None, :], np.arange(size)[:, None]
-    arc = np.hypot(i - size / 2, j - 0.42 * size) * pixel
-    holder = (np.abs(arc - 128) < 2.0) & (j > 0.6 * size) & (image < -500)
-    image = np.where(holder, 150.0, image)
+    if scanner.holder_mm > 0:
+        j, i = np.arange(size)[None, :], np.arange(size)[:, None]
+        arc = np.hypot(i - size / 2, j - size / 2) * pixel
+        holder = (np.abs(arc - scanner.holder_mm) < 2.0) & (j > 0.6 * size) & (image < -500)
+        image = np.where(holder, 150.0, image)
     white = rng.standard_normal((size, size))
     grain = gaussian_filter(white, scanner.noise_mm / pixel)
     at_one_mm = gaussian_filter(white, max(scanner.noise_mm, 0.45) / pixel).std()  # what 1 mm pixels would leave of it

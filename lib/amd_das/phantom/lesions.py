@@ -36,7 +36,10 @@ class Effect(NamedTuple):
     """What one lesion does to some points."""
 
     fraction: Tensor
-    """(N,) in [0, 1], part of the point that is the lesion."""
+    """(N,) in [0, 1], part of the point that is blood (or tumour)."""
+
+    extent: Tensor
+    """(N,) in [0, 1], part of the point that an expert would outline: a patchy contusion counts as a whole."""
 
     hu: Tensor
     """(N,) HU of the lesion itself."""
@@ -141,7 +144,8 @@ class Parenchymal:
         """See :class:`Effect`; ``outside`` is the distance to the undisplaced hull."""
         depth = self._depth(points)
         coarse, fine = self.texture.at(points)
-        fraction = smoothstep(depth / self.edge_mm + 0.5) * self.density
+        extent = smoothstep(depth / self.edge_mm + 0.5)
+        fraction = extent * self.density
         if self.patchiness > 0:
             fraction = fraction * (1 - self.patchiness * smoothstep(0.5 - (coarse + 0.5 * fine)))
         allowed = smoothstep(0.5 - outside / 1.5) * (1 - tissue.ventricle)
@@ -152,7 +156,7 @@ class Parenchymal:
         if self.fluid_level_y is not None:
             hu = hu + 14 * (smoothstep((self.fluid_level_y - points[:, 1]) / 3 + 0.5) - 0.6)
         edema = self.edema * smoothstep(1 + depth / self.edema_mm) * (1 - 0.6 * tissue.grey)
-        return Effect(fraction * allowed, hu, edema * allowed)
+        return Effect(fraction * allowed, extent * allowed, hu, edema * allowed)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -195,7 +199,7 @@ class ExtraAxial:
         thickness = self._thickness(points)
         fraction = smoothstep((thickness - depth) / 1.0 + 0.5) * smoothstep(depth + 0.5) * smoothstep(thickness / 1.5)
         coarse, fine = self.texture.at(points)
-        return Effect(fraction, self.hu + self.texture_hu * (coarse + 0.5 * fine), torch.zeros_like(fraction))
+        return Effect(fraction, fraction, self.hu + self.texture_hu * (coarse + 0.5 * fine), torch.zeros_like(fraction))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -226,7 +230,7 @@ class InCsf:
         else:
             place = smoothstep(1.4 * (tissue.csf - tissue.ventricle) - 0.2) * smoothstep((3 - outside) / 2)
         fraction = self.density * near * place * (0.85 + 0.15 * fine).clamp(0, 1)
-        return Effect(fraction, self.hu + 3 * coarse, torch.zeros_like(fraction))
+        return Effect(fraction, fraction, self.hu + 3 * coarse, torch.zeros_like(fraction))
 
 
 Lesion = Parenchymal | ExtraAxial | InCsf

@@ -1,0 +1,135 @@
+"""Write phantom cases as NIfTI or as DICOM series, their masks beside them."""
+
+import json
+import multiprocessing
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal
+
+import nibabel
+import numpy as np
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+from amd_das.errors import ConfigError
+from amd_das.phantom.ct import PhantomCase, make_ct
+from amd_das.phantom.flair import make_flair
+from amd_das.volume import Volume
+
+Kind = Literal["ct", "flair"]
+Format = Literal["nifti", "dicom"]
+KINDS: Final[tuple[Kind, ...]] = ("ct", "flair")
+FORMATS: Final[tuple[Format, ...]] = ("nifti", "dicom")
+_DATE: Final = "20200101"  # phantoms have no history; a fixed date keeps their bytes the same
+
+
+def write_cases(
+    *,
+    count: int,
+    kind: Kind,
+    format: Format,
+    seed: int,
+    directory: Path,
+    matrix: int = 512,
+    processes: int = 1,
+) -> list[Path]:
+    """Render the seeds ``seed … seed + count - 1``; returns what was written under ``directory/images``, in that order.
+
+    ``images/<case>.nii.gz`` or ``images/<case>/0001.dcm …``; ``masks/<case>-<lesion kind>.nii.gz`` on the same grid
+    (only kinds that are there, and always "iph" or "glioma"); ``records/<case>.json`` says what was drawn.
+
+    Raises:
+        ConfigError: an unknown kind or format, or a count below one.
+    """
+    if kind not in KINDS or format not in FORMATS or count < 1 or processes < 1:
+        raise ConfigError(
+            f"kind {kind!r}, format {format!r}, count {count}, processes {processes}: expected kind one of {KINDS}, format one of "
+            f"{FORMATS}, count and processes at least 1"
+        )
+    one = partial(_write_case, kind=kind, format=format, directory=directory, matrix=matrix)
+    seeds = range(seed, seed + count)
+    if processes == 1 or count == 1:
+        return [one(number) for number in seeds]
+    with multiprocessing.get_context("spawn").Pool(min(processes, count)) as pool:
+        return list(pool.imap(one, seeds))
+
+
+def _write_case(seed: int, *, kind: Kind, format: Format, directory: Path, matrix: int) -> Path:
+    case = make_ct(seed, matrix=matrix) if kind == "ct" else make_flair(seed)
+    for folder in ("images", "masks", "records"):
+        (directory / folder).mkdir(parents=True, exist_ok=True)
+    name = case.volume.case_id
+    for lesion, mask in case.masks.items():
+        if mask.any() or lesion in ("iph", "glioma"):
+            nibabel.save(nibabel.Nifti1Image(mask, case.volume.affine), directory / "masks" / f"{name}-{lesion}.nii.gz")
+    (directory / "records" / f"{name}.json").write_text(json.dumps({"seed": seed, **case.record}, indent=2) + "\n")
+    if format == "nifti":
+        path = directory / "images" / f"{name}.nii.gz"
+        image = nibabel.Nifti1Image(case.volume.array.astype(np.int16), case.volume.affine)
+        image.header.set_xyzt_units("mm")
+        nibabel.save(image, path)
+        return path
+    folder = directory / "images" / name
+    folder.mkdir(exist_ok=True)
+    for number, dataset in enumerate(dicom_slices(case, modality="CT" if kind == "ct" else "MR"), start=1):
+        dataset.save_as(folder / f"{number:04d}.dcm", write_like_original=False)
+    return folder
+
+
+def _digits(values: Iterable[float]) -> list[str]:
+    """Decimal strings of at most 16 characters, as DICOM's DS wants them."""
+    return [f"{value:.9f}"[:16].rstrip("0").rstrip(".") or "0" for value in values]
+
+
+def dicom_slices(case: PhantomCase, *, modality: Literal["CT", "MR"]) -> list[FileDataset]:
+    """The case as single-frame CT or MR images, one data set a slice; UIDs follow from the case's name."""
+    volume: Volume = case.volume
+    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine
+    spacing = volume.spacing
+    orientation = [*(lps[:3, 0] / spacing[0]), *(lps[:3, 1] / spacing[1])]
+    normal = np.cross(orientation[:3], orientation[3:])
+    scanner = case.record.get("scanner", {})
+    scanner = scanner if isinstance(scanner, dict) else {}
+    study, series, frame = (generate_uid(entropy_srcs=[volume.case_id, part]) for part in ("study", "series", "frame"))
+    slices = []
+    for k in range(volume.shape[2]):
+        instance = generate_uid(entropy_srcs=[volume.case_id, "instance", str(k)])
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID = CTImageStorage if modality == "CT" else MRImageStorage
+        meta.MediaStorageSOPInstanceUID = instance
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        ds = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+        ds.is_little_endian, ds.is_implicit_VR = True, False
+        ds.SOPClassUID, ds.SOPInstanceUID = meta.MediaStorageSOPClassUID, instance
+        ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = study, series, frame
+        ds.ImageType = ["DERIVED", "PRIMARY", "AXIAL"] if modality == "CT" else ["DERIVED", "PRIMARY", "OTHER"]
+        ds.Modality, ds.Manufacturer, ds.ManufacturerModelName = modality, "AMD-DAS", "head phantom"
+        ds.PatientName, ds.PatientID = f"Phantom^{volume.case_id}", volume.case_id
+        ds.PatientBirthDate, ds.PatientSex = "", "O"
+        ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = _DATE
+        ds.StudyTime = ds.SeriesTime = ds.AcquisitionTime = ds.ContentTime = "120000"
+        ds.StudyID, ds.AccessionNumber, ds.ReferringPhysicianName = "1", "", ""
+        ds.StudyDescription, ds.SeriesDescription = "Head phantom", "Head without contrast" if modality == "CT" else "FLAIR"
+        ds.SeriesNumber, ds.AcquisitionNumber, ds.InstanceNumber = "1", "1", str(k + 1)
+        ds.BodyPartExamined, ds.PatientPosition, ds.PositionReferenceIndicator = "HEAD", "HFS", ""
+        position = (lps @ [0, 0, k, 1])[:3]
+        ds.ImagePositionPatient, ds.ImageOrientationPatient = _digits(position), _digits(orientation)
+        ds.SliceLocation = _digits([float(position @ normal)])[0]
+        ds.PixelSpacing = _digits([spacing[1], spacing[0]])
+        ds.SliceThickness = _digits([scanner.get("slice_mm", spacing[2])])[0]
+        ds.Rows, ds.Columns = volume.shape[1], volume.shape[0]
+        ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+        ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 1
+        if modality == "CT":
+            ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "0", "1", "HU"
+            ds.KVP = "120"
+            ds.GantryDetectorTilt = _digits([scanner.get("tilt_deg", 0.0)])[0]
+            ds.WindowCenter, ds.WindowWidth = "40", "80"
+        else:
+            ds.ScanningSequence, ds.SequenceVariant, ds.ScanOptions = ["SE", "IR"], "SK", ""
+            ds.MRAcquisitionType, ds.EchoTime, ds.RepetitionTime = "2D", "100", "9000"
+            ds.InversionTime, ds.EchoTrainLength = "2500", "16"
+        ds.PixelData = np.ascontiguousarray(volume.array[:, :, k].T.astype("<i2")).tobytes()
+        slices.append(ds)
+    return slices
