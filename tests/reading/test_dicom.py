@@ -1,6 +1,7 @@
 """DICOM series: geometry from the slices' positions, values from their own tags, and every way they can be broken."""
 
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -149,6 +150,15 @@ def at(positions: list[float]) -> Change:
 def test_slices_that_make_no_grid_are_refused(tmp_path: Path, hu: np.ndarray, change: Change, message: str) -> None:
     with pytest.raises(GeometryError, match=message):
         read_volume(write_series(tmp_path / "ct", hu, change=change))
+
+
+def test_a_head_of_32_slices_is_read_in_two_seconds(tmp_path: Path) -> None:
+    array = np.random.default_rng(4).integers(-1000, 2000, (512, 512, 32)).astype(np.int16)
+    folder = write_series(tmp_path / "ct", array)
+    start = time.perf_counter()
+    volume = read_volume(folder)
+    assert time.perf_counter() - start < 2.0
+    np.testing.assert_array_equal(volume.array, array)
 
 
 # A lone slice
@@ -330,6 +340,14 @@ def test_broken_compressed_pixels_are_refused(tmp_path: Path, hu: np.ndarray) ->
 
     with pytest.raises(UnreadableError, match=r"\(JPEG 2000 .*\) is damaged or of a kind .* uncompressed"):
         read_volume(write_series(tmp_path / "ct", hu, change=change))
+
+
+@pytest.mark.parametrize("syntax", [b"1.2.840.10008.1.2.9\0", b"1.2.3.4.5.6.7.8.9.0\0", b"1.2.840.10008.1.2\\1 "])
+def test_unknown_transfer_syntaxes_are_refused(tmp_path: Path, hu: np.ndarray, syntax: bytes) -> None:
+    path = save(ct_slice(hu[:, :, 0].T, series_uid="1.2.3"), tmp_path / "slice.dcm")
+    path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", syntax))
+    with pytest.raises(UnreadableError, match=r"transfer syntax .* is not supported"):
+        read_volume(path)
 
 
 def test_a_deflated_file_is_refused_unread(tmp_path: Path, hu: np.ndarray) -> None:

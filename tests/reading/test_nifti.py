@@ -237,6 +237,13 @@ def test_limits_are_named(tmp_path: Path, hu: np.ndarray) -> None:
         read_volume(path, ReadingConfig(max_voxels=431))
 
 
+@pytest.mark.parametrize("offset", [float("nan"), -1.0, 0.0, 1e20])
+def test_voxels_that_start_nowhere_are_refused(tmp_path: Path, hu: np.ndarray, offset: float) -> None:
+    path = patched(saved(tmp_path / "ct.nii", hu), 108, struct.pack("<f", offset))
+    with pytest.raises(UnreadableError, match=r"cannot start at byte|header is damaged"):
+        read_volume(path)
+
+
 def test_a_header_of_a_pair_of_files_is_refused(tmp_path: Path, hu: np.ndarray) -> None:
     path = patched(saved(tmp_path / "ct.nii", hu), 344, b"ni1\0")
     with pytest.raises(UnreadableError, match="another file"):

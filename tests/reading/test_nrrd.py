@@ -168,6 +168,7 @@ def test_images_of_another_kind_are_refused(
         (b"encoding: raw", b"encoding: raw\ndata file: /etc/passwd", UnreadableError, "another file"),
         (b"encoding: raw", b"encoding: raw\nbyte skip: -1", UnreadableError, "bytes or lines to skip"),
         (b"space origin: (1,2,3)", b"space origin: (1,2)", GeometryError, "not a point in space"),
+        (b"space origin: (1,2,3)", b"space origin:", UnreadableError, "header is damaged"),
         (b"dimension: 3", b"dimension 3", UnreadableError, "header is damaged"),
         (b"NRRD", b"DRRN", UnreadableError, "not an NRRD image"),
     ],

@@ -8,7 +8,16 @@ from typing import Final
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, generate_pixel_data_frame
-from pydicom.uid import RLELossless
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000TransferSyntaxes,
+    JPEGLSTransferSyntaxes,
+    JPEGTransferSyntaxes,
+    RLELossless,
+)
 
 from amd_das.errors import NotHeadCtError, UnreadableError
 from amd_das.reading.dicom_files import number, text, value
@@ -24,6 +33,9 @@ _PIXEL_TAGS: Final = (
     "HighBit",
     "PixelRepresentation",
 )
+
+_UNCOMPRESSED: Final = ("", ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+_DECODED_BY_ITK: Final = (*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes)
 
 _JPEG_2000_START: Final = b"\xff\x4f\xff\x51"
 _JPEG_START: Final = b"\xff\xd8"
@@ -76,8 +88,8 @@ def _decoded(dataset: Dataset, allocated: int, name: str) -> np.ndarray:
     """(frames, rows, columns) unsigned integers of the allocated width."""
     shape = frame_shape(dataset, name)
     width = allocated // 8
-    syntax = getattr(dataset.file_meta, "TransferSyntaxUID", None)
-    if syntax is None or not syntax.is_compressed:
+    syntax = UID(text(dataset.file_meta, "TransferSyntaxUID", name))
+    if syntax in _UNCOMPRESSED:
         expected = int(np.prod(shape, dtype=np.int64)) * width
         if len(dataset.PixelData) < expected:
             raise UnreadableError(
@@ -86,6 +98,8 @@ def _decoded(dataset: Dataset, allocated: int, name: str) -> np.ndarray:
             )
         order = "<" if dataset.is_little_endian else ">"
         return np.frombuffer(dataset.PixelData, f"{order}u{width}", expected // width).reshape(shape)
+    if syntax != RLELossless and syntax not in _DECODED_BY_ITK:
+        raise UnreadableError(f"{name}: the transfer syntax {syntax.name} is not supported; export it uncompressed")
     try:
         array = dataset.pixel_array if syntax == RLELossless else _decoded_by_itk(dataset, shape)
         return np.ascontiguousarray(array).view(f"u{array.itemsize}").reshape(shape)

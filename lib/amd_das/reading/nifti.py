@@ -49,10 +49,10 @@ def read_nifti(path: Path, config: ReadingConfig) -> Volume:
         shape = _shape(header, affine, name)
         check_shape(shape, name, config)
         affine = check_affine(affine, name)
-        offset = header.get_data_offset()
-        if not consumed <= offset <= _MAX_EXTENSION_BYTES:
-            raise UnreadableError(f"{name}: the voxels cannot start at byte {offset}; export the file again")
-        read_up_to(stream, offset - consumed, name)
+        offset = float(header["vox_offset"])
+        if not consumed <= offset <= _MAX_EXTENSION_BYTES:  # false for NaN, too
+            raise UnreadableError(f"{name}: the voxels cannot start at byte {offset:g}; export the file again")
+        read_up_to(stream, int(offset) - consumed, name)
         array = read_voxels(stream, shape, dtype, name)
     slope, intercept = _scaling(header, name)
     if (slope, intercept) != (1.0, 0.0):

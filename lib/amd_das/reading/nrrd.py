@@ -81,7 +81,7 @@ def _read_header(head: bytes, name: str) -> tuple[dict[str, Any], int]:
         sizes = [int(size) for size in header["sizes"]]
         if len(sizes) != header["dimension"]:
             raise ValueError(f"{len(sizes)} sizes for {header['dimension']} dimensions")
-    except (nrrd.NRRDError, ValueError, KeyError, TypeError) as error:
+    except (nrrd.NRRDError, ValueError, LookupError, TypeError) as error:
         raise UnreadableError(f"{name}: the NRRD header is damaged ({error}); export the file again") from error
     return header, min(ends)
 
