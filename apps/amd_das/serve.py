@@ -40,8 +40,9 @@ def check_studies(studies: str) -> str:
 
 def listen(host: str, port: int) -> socket.socket:
     """A bound socket; raises OSError when the address is taken or not this machine's."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    server = socket.socket(family, socket.SOCK_STREAM)
+    choices = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = choices[0]
+    server = socket.socket(family, kind, protocol)  # asyncio sends small answers at once only if told it is TCP
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind(address)
     return server
