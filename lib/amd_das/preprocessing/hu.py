@@ -18,6 +18,7 @@ BRAIN_MEDIAN_HU = (8.0, 60.0)
 
 _MAX_SAMPLES = 2_000_000
 _LEAST_TISSUE = 0.002
+_MOST_OF_THE_EDGE = 0.6
 _CLIPPED_BELOW_HU = 300.0
 _ADVICE = "Send the original CT series, in HU, not an MR or a windowed 8-bit export."
 
@@ -70,16 +71,25 @@ def check_head_ct(volume: Volume) -> Volume:
     return volume
 
 
-def check_brain(values: np.ndarray) -> None:
-    """Refuse an extracted brain whose values brain never has.
+def check_brain(hu: np.ndarray, brain: np.ndarray) -> None:
+    """Refuse an extracted brain that cannot be one.
 
     Args:
-        values: (n,) voxels inside the brain mask, HU.
+        hu: (Z, H, W) axial slices, HU.
+        brain: (Z, H, W) bool, at least one voxel.
 
     Raises:
-        NotHeadCtError: their median is not that of brain: water, fat, or grey values of an export.
+        NotHeadCtError: it is the image's background, or its median is not that of brain but of water, fat, or grey
+            values of an export.
     """
-    median = float(np.median(values))
+    slices = brain[brain.any(axis=(1, 2))]
+    edge = np.mean([slices[:, 0].mean(), slices[:, -1].mean(), slices[:, :, 0].mean(), slices[:, :, -1].mean()])
+    median = float(np.median(hu[brain]))
+    if edge > _MOST_OF_THE_EDGE:
+        raise NotHeadCtError(
+            f"the background has a median of {median:.0f}, like tissue; expected air (-1000 HU) around a head. "
+            f"{_ADVICE}"
+        )
     if not BRAIN_MEDIAN_HU[0] <= median <= BRAIN_MEDIAN_HU[1]:
         raise NotHeadCtError(
             f"what the skull encloses has a median of {median:.0f}; expected brain, "

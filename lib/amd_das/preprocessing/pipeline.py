@@ -99,7 +99,7 @@ def preprocess(volume: Volume, config: PreprocessConfig | None = None) -> Prepro
             f"no brain was found in the {volume.shape} volume; expected a head CT in HU with brain (15-50 HU) inside "
             "the skull, or skull-stripped. Check that the right series was sent."
         )
-    check_brain(hu[brain])
+    check_brain(hu, brain)
     grid = grid.centred_on(brain)
     coverage = grid.forward_axial(brain)
     # The mean over brain only: bone next to it must not shine into the rim.
