@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from amd_das.errors import GeometryError
-from amd_das.measurement import Lesion, Midline, measure
+from amd_das.measurement import MIDLINE_TOLERANCE_MM, Lesion, Midline, measure
 from amd_das.volume import Volume
 
 KOTHARI_C = 0.5 + 0.5 * (np.sqrt(0.75) - 0.5)
@@ -186,6 +186,21 @@ def test_midline_offset_is_in_millimetres_to_the_right() -> None:
     volume = head(10, 0, 20, np.diag([-2.0, -2.0, 5.0]))
     x, y, z = rotation(2, 10) @ [30, 50, 0] + [20, 0, 0]
     assert Midline(volume).offset_mm((x, y, z), (11, 13)) == pytest.approx(30, abs=1.5)
+
+
+def test_a_round_head_with_a_swelling_on_one_side_is_mirrored_by_what_is_inside() -> None:
+    shape, affine = (115, 115, 9), centred(np.diag([-2.0, -2.0, 5.0]), (115, 115, 9))
+    own = positions(affine, shape) @ rotation(2, 12)
+    array = np.full(shape, -1000.0)
+    array[ellipsoid(own, (25, 0, 0), (68, 70, 300))] = 20.0  # scalp swelling on the patient's right
+    array[ellipsoid(own, (0, 0, 0), (80, 80, 300))] = 900.0
+    array[ellipsoid(own, (0, 0, 0), (74, 74, 300))] = 30.0
+    for x in (-45, 45):
+        array[ellipsoid(own, (x, -20, 0), (22, 7, 300))] = 900.0  # the petrous bones
+    array[ellipsoid(own, (60, 0, 0), (12, 45, 300))] = 70.0  # subdural blood on the right
+    x, y, z = rotation(2, 12) @ [-20.0, 50.0, 0.0]
+    offset = Midline(volume_of(array, affine)).offset_mm((x, y, z), (4, 4))
+    assert offset == pytest.approx(-20, abs=MIDLINE_TOLERANCE_MM)
 
 
 def test_with_no_head_in_view_the_grids_centre_is_the_midline() -> None:

@@ -23,8 +23,14 @@ MIDLINE_TOLERANCE_MM = 5.0
 TISSUE_HU = -200.0
 """The head is what lies above, HU (ours: between fat and the foam of a head-holder)."""
 
-HEAD_GRID_MM = 3.0
-"""In-plane step at which the head's outline is looked at, mm (ours)."""
+BONE_HU = 300.0
+"""Brighter is all the same for the symmetry of the head, HU (ours)."""
+
+COARSE_MM, COARSE_SIZE = 4.0, 64
+"""Pixel size and side of the images in which the head's outline and symmetry are sought, mm and pixels (ours)."""
+
+MAX_TURN_DEG = 30.0
+"""A head lies turned by no more than this (ours)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,32 +163,37 @@ def _diameters(pixels: np.ndarray, in_plane: np.ndarray) -> tuple[float, float]:
 
 
 class Midline:
-    """The patient's left-right midline, from the outline of the head in axial slices.
+    """The patient's left-right midline: the line about which axial slices of the head mirror themselves best.
 
-    The head may lie off-centre, turned or tilted in the scanner. Its turn (about superior-inferior) is the direction
-    of its longer in-plane principal axis, pooled over all slices; its centre is taken from the slices of the lesion
-    itself, which follows a tilt to the side. With no head in view, the centre of the grid stands in for it.
+    The head may lie off-centre, turned or tilted in the scanner. Its turn (about superior-inferior) is sought over all
+    slices together; where the midline passes is sought in the slices of the lesion itself, which follows a tilt to
+    the side. With no head in view the middle of the image stands in for it.
     """
 
     def __init__(self, volume: Volume) -> None:
-        axis = AxialGrid.of(volume).axes[0]
-        positions, slices = _head_voxels(volume, axis)
-        count = np.bincount(slices, minlength=volume.shape[axis])
-        total = [np.bincount(slices, weights=positions[:, d], minlength=volume.shape[axis]) for d in (0, 1)]
-        self._count = count
-        self._centres = np.stack(total, axis=1) / np.maximum(count, 1)[:, None]
-        deviations = positions[:, :2] - self._centres[slices]
-        self._rightward = _rightward(deviations)
+        self._grid = AxialGrid.of(volume)
+        heads = _coarse_heads(self._grid, volume.array)
+        filled = np.flatnonzero(heads.any(axis=(1, 2)))
+        some = heads[filled[:: max(1, len(filled) // 16)]]
+        self._turn = _best_turn(some) if len(some) else 0.0
+        self._mirrored = _self_mirrored(_turned(heads, self._turn))
 
     def offset_mm(self, position_mm: tuple[float, float, float], slices: tuple[int, int]) -> float:
         """Distance of an RAS+ position from the midline, mm, positive to the patient's right.
 
         ``slices`` are the first and last axial slice of the structure the position belongs to.
         """
-        near = self._count.copy()
-        near[: slices[0]] = near[slices[1] + 1 :] = 0
-        centre = np.average(self._centres, axis=0, weights=near if near.any() else self._count)
-        return float((np.asarray(position_mm[:2]) - centre) @ self._rightward)
+        depth = len(self._mirrored)
+        first, last = (depth - 1 - slices[1], depth - 1 - slices[0]) if self._grid.flips[0] else slices
+        score = self._mirrored[first : last + 1].sum(axis=0)
+        if not score.any():
+            score = self._mirrored.sum(axis=0)
+        # column c mirrors to column s - c, so that the midline passes at s / 2
+        midline = (_peak(score) / 2 - (COARSE_SIZE - 1) / 2) * COARSE_MM if score.any() else 0.0
+        middle = (self._grid.steps @ ((np.array(self._grid.axial_shape) - 1) / 2))[1:]
+        place = (self._grid.frame @ (np.asarray(position_mm) - self._grid.origin))[1:] - middle
+        leftward = np.array([-np.sin(self._turn), np.cos(self._turn)])
+        return float(midline - place @ leftward)
 
     def side(self, position_mm: tuple[float, float, float], slices: tuple[int, int]) -> Side:
         """The side of a position; within :data:`MIDLINE_TOLERANCE_MM` of the midline it is "midline"."""
@@ -192,29 +203,63 @@ class Midline:
         return "right" if offset > 0 else "left"
 
 
-def _rightward(deviations: np.ndarray) -> np.ndarray:
-    """(2,) unit vector across the midline, from (n, 2) mm in-plane positions of the head about its centre."""
-    if len(deviations) > 2:
-        variances, axes = np.linalg.eigh(deviations.T @ deviations)
-        if variances[1] > 1.15 * variances[0] and abs(axes[0, 0]) > np.cos(np.radians(40)):
-            return axes[:, 0] * np.sign(axes[0, 0])
-    return np.array([1.0, 0.0])  # too round, or turned too far to be a head seen whole: trust the scanner
+def _coarse_heads(grid: AxialGrid, array: np.ndarray) -> np.ndarray:
+    """(I, J, K) HU → (Z, COARSE_SIZE, COARSE_SIZE) float, slices about the image's middle, 0 outside the head."""
+    to_index = np.linalg.inv(grid.steps[1:, 1:])
+    middle = (grid.steps @ ((np.array(grid.axial_shape) - 1) / 2))[1:]
+    matrix = np.eye(3)
+    matrix[1:, 1:] = to_index * COARSE_MM
+    matrix[1:, 0] = -to_index @ grid.steps[1:, 0]
+    corner = middle - (COARSE_SIZE - 1) / 2 * COARSE_MM
+    hu = ndimage.affine_transform(
+        grid.axial(array),
+        matrix,
+        offset=np.array([0.0, *(to_index @ corner)]),
+        output_shape=(grid.axial_shape[0], COARSE_SIZE, COARSE_SIZE),
+        order=1,
+        cval=-1000.0,
+    )
+    heads = head_outline(hu) * (hu.clip(TISSUE_HU, BONE_HU) - TISSUE_HU)
+    return ndimage.gaussian_filter(heads, (0, 1, 1))  # so that turning, which smooths, does not look like agreement
 
 
-def _head_voxels(volume: Volume, axis: int) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 3) RAS+ mm and (n,) axial slice of the voxels of the head, on a coarse grid."""
-    steps = np.maximum(1, np.round(HEAD_GRID_MM / volume.spacing)).astype(int)
-    steps[axis] = 1
-    coarse = volume.array[tuple(np.s_[::step] for step in steps)]
-    head = np.moveaxis(head_outline(np.moveaxis(coarse, axis, 0)), 0, axis)
-    if not head.any():
-        head = np.ones_like(head)
-    voxels = np.argwhere(head) * steps
-    return voxels @ volume.affine[:3, :3].T + volume.affine[:3, 3], voxels[:, axis]
+def _turned(images: np.ndarray, turn: float) -> np.ndarray:
+    """(Z, N, N) → the same turned in plane by `turn` rad about the middle."""
+    c, s = np.cos(turn), np.sin(turn)
+    matrix = np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
+    middle = (np.array(images.shape) - 1) / 2
+    return ndimage.affine_transform(images, matrix, offset=middle - matrix @ middle, order=1)
+
+
+def _self_mirrored(images: np.ndarray) -> np.ndarray:
+    """(Z, N, N) → (Z, 2 N): each image's agreement with itself after column c has become column s - c, for every s."""
+    length = 2 * images.shape[-1]
+    spectrum = np.fft.rfft(images, length, axis=-1)
+    return np.fft.irfft((spectrum**2).sum(axis=1), length, axis=-1)
+
+
+def _best_turn(images: np.ndarray) -> float:
+    """Angle in rad at which the images mirror themselves best; where it makes no difference, the smaller."""
+
+    def score(degrees: float) -> float:
+        turned = _turned(images, np.radians(degrees))
+        mirrored = _self_mirrored(turned).max(axis=-1).sum() / (turned**2).sum()
+        return float(mirrored - 0.01 * (degrees / MAX_TURN_DEG) ** 2)
+
+    best = max(np.arange(-MAX_TURN_DEG, MAX_TURN_DEG + 1, 5.0), key=score)
+    return float(np.radians(max(best + np.arange(-4.0, 5.0), key=score)))
+
+
+def _peak(score: np.ndarray) -> float:
+    """Where a curve is highest, between its samples by a parabola."""
+    top = int(np.clip(score.argmax(), 1, len(score) - 2))
+    left, middle, right = score[top - 1 : top + 2]
+    bend = left - 2 * middle + right
+    return top + (0.5 * (left - right) / bend if bend < 0 else 0.0)
 
 
 def head_outline(hu: np.ndarray) -> np.ndarray:
-    """(Z, H, W) axial slices in HU, pixels of about :data:`HEAD_GRID_MM` → bool, the head, filled.
+    """(Z, H, W) axial slices in HU, pixels of about :data:`COARSE_MM` → bool, the head, filled.
 
     Tubes, ears and head-holder are left out; exactly 0 HU counts as stripped background.
     """
@@ -222,7 +267,7 @@ def head_outline(hu: np.ndarray) -> np.ndarray:
     in_plane[[0, 2]] = False
     tissue = (hu > TISSUE_HU) & (hu != 0)
     filled = np.stack([ndimage.binary_fill_holes(part) for part in tissue])
-    opened = ndimage.binary_opening(filled, in_plane, iterations=2)
+    opened = ndimage.binary_opening(filled, in_plane)
     components, count = ndimage.label(opened)
     if count == 0:
         return filled

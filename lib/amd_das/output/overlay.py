@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from amd_das.conventions import COLOUR_RGB, LABEL_NAME, RESEARCH_NOTICE
 from amd_das.errors import GeometryError
-from amd_das.measurement import HEAD_GRID_MM, Measurement, head_outline
+from amd_das.measurement import COARSE_MM, Measurement, head_outline
 from amd_das.output.files import write_whole
 from amd_das.preprocessing.grid import AxialGrid
 from amd_das.volume import Volume
@@ -100,7 +100,7 @@ def _spread(count: int, most: int) -> np.ndarray:
 
 def _crop(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> tuple[slice, slice]:
     """Rows and columns of (Z, H, W) slices that hold the head, with a margin; all of them where no head is seen."""
-    steps = [max(1, round(HEAD_GRID_MM / mm)) for mm in spacing_mm[1:]]
+    steps = [max(1, round(COARSE_MM / mm)) for mm in spacing_mm[1:]]
     head = head_outline(hu[:, :: steps[0], :: steps[1]]).any(axis=0)
     if not head.any():
         return slice(0, hu.shape[1]), slice(0, hu.shape[2])

@@ -94,13 +94,12 @@ def result_row(result: Mapping[str, Any], *, seconds: float, source: str = "") -
     )
 
 
-def failed_row(case: str, error: str, *, seconds: float, model_version: str = "", source: str = "") -> SummaryRow:
+def failed_row(case: str, error: str, *, seconds: float, source: str = "") -> SummaryRow:
     """The CSV row of an input that could not be segmented."""
     return SummaryRow(
         case=case,
         status="error",
         seconds=_rounded(seconds),
-        model_version=model_version,
         error=" ".join(error.split()),
         input=source,
     )
