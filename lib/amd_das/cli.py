@@ -28,9 +28,7 @@ DONE, SOME_FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line (by default this process's); returns the exit status."""
     args = _parser().parse_args(arguments)
-    logging.basicConfig(
-        level=logging.DEBUG if args.verbose else logging.ERROR, format="%(levelname)s %(name)s: %(message)s"
-    )
+    _start_logging(verbose=args.verbose)
     try:
         return args.run(args)
     except (AmdDasError, OSError) as error:
@@ -40,6 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _complain("error", "interrupted")
         return INTERRUPTED
+
+
+def _start_logging(*, verbose: bool) -> None:
+    """Everything this package logs when verbose, nothing else otherwise: what a user must know is printed."""
+    logging.basicConfig(
+        level=logging.WARNING if verbose else logging.CRITICAL, format="%(levelname)s %(name)s: %(message)s"
+    )
+    if verbose:
+        logging.getLogger("amd_das").setLevel(logging.DEBUG)
 
 
 def _segment(args: argparse.Namespace) -> int:
