@@ -72,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(APP_DIR)]))
     os.environ["PATH"] += os.pathsep + str(Path(sys.executable).parent)
     logging.basicConfig(level=logging.INFO, format="{asctime} {levelname} {name}: {message}", style="{")
+    logging.getLogger().handlers[0].setLevel(logging.WARNING)  # the rest is shown by GET /logs/
     sys.stderr.write("loading …\n")
     from amd_das.errors import ConfigError
     from amd_das_app.launch import run

@@ -45,7 +45,7 @@ def test_what_ohif_sends() -> None:
     [
         ("cuda", CPU, "cpu"),
         ("cpu", GPU, "cpu"),
-        ("cuda", GPU, "cuda"),
+        ("cuda", GPU, "cuda:0"),
         ("NVIDIA H200:1", GPU, "cuda:1"),
         ("cuda:1", GPU, "cuda:1"),
     ],

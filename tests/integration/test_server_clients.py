@@ -140,6 +140,7 @@ def test_save_label_then_download_it(client: Any, server: RunningServer, extensi
     saved = client.save_label("left", mask, "", {"label_info": [{"name": "hemorrhage", "idx": 1}]})
     assert saved == {"image": "left", "label": "left"}
     label = client.datastore()["objects"]["left"]["labels"]["final"]
+    assert [path.name for path in (server.studies / "labels" / "final").iterdir()] == [f"left{extension}"]
     assert (label["ext"], label["info"]["client_id"]) == (extension, "user-xyz")
     assert Path(client.download_label("left", "final")).read_bytes() == Path(mask).read_bytes()
     assert client.info()["datastore"]["completed"] == 1

@@ -30,7 +30,7 @@ class HemorrhageInferTask(InferTask):
 
     def __init__(self, model: LoadedModel, reading: ReadingConfig) -> None:
         defaults = InferenceConfig()
-        self.devices: dict[str, str] = device_map()
+        self.devices = {shown: "cuda:0" if name == "cuda" else name for shown, name in device_map().items()}
         super().__init__(
             type=InferType.SEGMENTATION,
             labels=dict(LABELS),

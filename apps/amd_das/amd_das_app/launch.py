@@ -1,6 +1,8 @@
 """Run the application on a socket that is already ours, and say what to open once it answers."""
 
 import asyncio
+import contextlib
+import logging
 import socket
 import sys
 
@@ -54,7 +56,9 @@ class _Server(uvicorn.Server):
 
 def run(listener: socket.socket, settings: ServerSettings) -> int:
     """Serve until interrupted; returns the exit status."""
+    logging.getLogger("timeloop").disabled = True  # MONAI Label's clock, which sets up a log of its own
     config = uvicorn.Config("server:app", access_log=False, log_config=None, timeout_graceful_shutdown=5)
     server = _Server(config, settings)
-    asyncio.run(server.serve(sockets=[listener]))
+    with contextlib.suppress(KeyboardInterrupt):  # it shuts down in order, then passes Ctrl+C on
+        asyncio.run(server.serve(sockets=[listener]))
     return 0 if server.started else 1

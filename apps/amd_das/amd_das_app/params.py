@@ -99,11 +99,9 @@ def parse_device(value: Any, devices: Mapping[str, str]) -> str:
     """A device's display name or torch name → torch name; "cuda" without a GPU means the CPU, as MONAI Label has it."""
     if isinstance(value, list) and value:  # OHIF returns the drop-down as it got it
         value = value[0]
-    if isinstance(value, str) and value in devices:
-        return devices[value]
-    if value in devices.values():
-        return str(value)
-    if value in ("cpu", "cuda"):
-        return str(value) if value == "cpu" or "cuda:0" in devices.values() else next(iter(devices.values()))
-    allowed = ", ".join(map(repr, [*devices, "cpu", "cuda"]))
-    raise ConfigError(f"params: 'device' is {json.dumps(value)[:80]}; expected one of {allowed}")
+    names = {**devices, **{name: name for name in devices.values()}, "cpu": "cpu"}
+    names["cuda"] = names.get("cuda:0", "cpu")
+    if not isinstance(value, str) or value not in names:
+        allowed = ", ".join(map(repr, names))
+        raise ConfigError(f"params: 'device' is {json.dumps(value)[:80]}; expected one of {allowed}")
+    return names[value]

@@ -8,20 +8,29 @@ from typing import Any
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Form, UploadFile
 from fastapi.responses import FileResponse
-from monailabel.interfaces.datastore import DefaultLabelTag
+from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from starlette.background import BackgroundTask
 
 from amd_das.errors import NotFoundError
 from amd_das.reading import read_volume
 from amd_das_app.errors import ConflictError
 from amd_das_app.labels import check_label
-from amd_das_app.names import check_new_id, check_tag, file_extension, image_path, quoted, safe_file_name
+from amd_das_app.names import check_new_id, check_tag, file_extension, image_path, label_path, quoted, safe_file_name
 from amd_das_app.params import parse_json_object
 from amd_das_app.state import State, monai_label_app, require_allowed
 from amd_das_app.uploads import save_upload, scratch_folder
 
 router = APIRouter(prefix="/datastore", tags=["Datastore"])
 _writing = asyncio.Lock()
+
+
+def _replace_label(datastore: Datastore, image: str, label: Path, tag: str, info: dict[str, Any]) -> str:
+    """Save a label; MONAI Label would leave an earlier one beside it if that has another extension."""
+    before = datastore.get_label_uri(image, tag)
+    label_id: str = datastore.save_label(image, str(label), tag, info)
+    if before and before != datastore.get_label_uri(image, tag):
+        Path(before).unlink(missing_ok=True)
+    return label_id
 
 
 @router.put("/label", summary="Save a label: a mask on the image's grid")
@@ -36,9 +45,28 @@ async def save_label(image: str, tag: str = "", params: str = Form("{}"), *, lab
         named = path.rename(folder / f"label{file_extension(path.name)}")
         await run_sync(check_label, named, scan, app.reading)
         async with _writing:
-            label_id = await run_sync(app.datastore().save_label, image, str(named), tag, info)
+            label_id = await run_sync(_replace_label, app.datastore(), image, named, tag, info)
     app.on_save_label(image, label_id)
     return {"image": image, "label": label_id}
+
+
+def _remove_label(datastore: Datastore, label_id: str, tag: str) -> None:
+    label_path(datastore, label_id, tag)
+    datastore.remove_label(label_id, tag)
+    datastore.refresh()  # otherwise it is listed until the folder's watcher has noticed
+
+
+def _remove_image(datastore: Datastore, image_id: str) -> None:
+    datastore.remove_image(image_id)
+    datastore.refresh()
+
+
+@router.delete("/label", summary="Remove a label")
+async def remove_label(id: str, tag: str) -> dict[str, Any]:
+    """Gone for good; the scan stays."""
+    async with _writing:
+        await run_sync(_remove_label, monai_label_app().datastore(), id, tag)
+    return {}
 
 
 @router.put("/image", summary="Add a scan to the studies")
@@ -72,7 +100,7 @@ async def remove_image(state: State, id: str) -> dict[str, Any]:
     app = monai_label_app()
     image_path(app.datastore(), id, app.studies)
     async with _writing:
-        await run_sync(app.datastore().remove_image, id)
+        await run_sync(_remove_image, app.datastore(), id)
     return {}
 
 

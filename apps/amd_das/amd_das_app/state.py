@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.utils.app import app_instance
 
-from amd_das.errors import NotFoundError
+from amd_das.errors import ModelError, NotFoundError
 from amd_das_app.batch import BatchRunner
 from amd_das_app.devices import DeviceQueues
 from amd_das_app.errors import NotAllowedError
@@ -54,6 +54,6 @@ def find_task(model: str) -> HemorrhageInferTask:
     if model != TASK_NAME:
         raise NotFoundError(f"no model {quoted(model)}; there is {TASK_NAME!r}")
     if app.model_error is not None:
-        raise app.model_error
+        raise ModelError(str(app.model_error))
     task: HemorrhageInferTask = app._infers[TASK_NAME]
     return task

@@ -75,7 +75,7 @@ async def check_scoring(request: Request) -> None:
 
 _DATASTORE = (
     "api_datastore", "api_check_image", "api_download_image", "api_get_image_info", "api_put_image_info",
-    "api_remove_label", "api_check_label", "api_download_label", "api_get_label_info", "api_put_label_info",
+    "api_check_label", "api_download_label", "api_get_label_info", "api_put_label_info",
     "api_update_label_info",
 )  # fmt: skip
 
