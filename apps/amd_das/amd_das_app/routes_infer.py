@@ -31,7 +31,7 @@ class Output(StrEnum):
     json = "json"
 
 
-_ANSWER = {
+_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "output=all (default): multipart/form-data with `params` (JSON) and `image` (the mask); "
         "output=image: the mask file; output=json: the measurement alone",
@@ -73,8 +73,7 @@ def _answer(record: dict[str, Any], mask: Path, name: str, output: Output | None
     if output is Output.image:
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(content, media_type=kind, headers=headers)
-    params = (None, json.dumps(record).encode(), "application/json")
-    body, content_type = encode_multipart_formdata([("params", params), ("image", (name, content, kind))])
+    body, content_type = encode_multipart_formdata([("params", json.dumps(record)), ("image", (name, content, kind))])
     return Response(body, media_type=content_type)
 
 

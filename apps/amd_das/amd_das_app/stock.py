@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Depends, Request
 from monailabel.config import settings as monai_label_settings
 from monailabel.endpoints import activelearning, datastore, info, login, model, proxy, scoring, train
-from starlette.routing import BaseRoute
 
 from amd_das.errors import ConfigError, NotFoundError
 from amd_das_app.names import check_tag, image_path, label_path, quoted
@@ -82,8 +81,8 @@ _DATASTORE = (
 
 def _only(router: APIRouter, names: Sequence[str] | None = None) -> APIRouter:
     """The routes of these names, or all of them."""
-    routes: list[BaseRoute] = [route for route in router.routes if names is None or route.name in names]
-    if names is not None and len({route.name for route in routes}) != len(set(names)):
+    routes = [route for route in router.routes if names is None or getattr(route, "name", "") in names]
+    if names is not None and len({getattr(route, "name", "") for route in routes}) != len(set(names)):
         raise RuntimeError(
             f"MONAI Label lacks some of {', '.join(names)}; install the version in requirements-nodeps.txt"
         )
