@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import os
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Final, Literal
 
 import nibabel
 import numpy as np
+import torch
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from amd_das.errors import ConfigError
-from amd_das.phantom.ct import PhantomCase, make_ct
+from amd_das.phantom.case import PhantomCase
+from amd_das.phantom.ct import make_ct
 from amd_das.phantom.flair import make_flair
 from amd_das.volume import Volume
 
@@ -32,33 +35,35 @@ def write_cases(
     seed: int,
     directory: Path,
     matrix: int = 512,
-    processes: int = 1,
+    processes: int | None = None,
 ) -> list[Path]:
     """Render the seeds ``seed … seed + count - 1``; returns what was written under ``directory/images``, in that order.
 
     ``images/<case>.nii.gz`` or ``images/<case>/0001.dcm …``; ``masks/<case>-<lesion kind>.nii.gz`` on the same grid
     (only kinds that are there, and always "iph" or "glioma"); ``records/<case>.json`` says what was drawn.
+    ``matrix`` is the CT's pixels along a side; ``processes`` None means one for each processor.
 
     Raises:
         ConfigError: an unknown kind or format, or a count below one.
     """
-    if kind not in KINDS or format not in FORMATS or count < 1 or processes < 1:
+    if kind not in KINDS or format not in FORMATS or count < 1 or seed < 0:
         raise ConfigError(
-            f"kind {kind!r}, format {format!r}, count {count}, processes {processes}: expected kind one of {KINDS}, format one of "
-            f"{FORMATS}, count and processes at least 1"
+            f"kind {kind!r}, format {format!r}, count {count}, seed {seed}: expected kind one of {KINDS}, "
+            f"format one of {FORMATS}, a count of at least 1 and a seed of at least 0"
         )
+    processes = min(processes or os.cpu_count() or 1, count)
     one = partial(_write_case, kind=kind, format=format, directory=directory, matrix=matrix)
     seeds = range(seed, seed + count)
-    if processes == 1 or count == 1:
+    if processes == 1:
         return [one(number) for number in seeds]
-    with multiprocessing.get_context("spawn").Pool(min(processes, count)) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, torch.set_num_threads, (1,)) as pool:
         return list(pool.imap(one, seeds))
 
 
 def _write_case(seed: int, *, kind: Kind, format: Format, directory: Path, matrix: int) -> Path:
     case = make_ct(seed, matrix=matrix) if kind == "ct" else make_flair(seed)
-    for folder in ("images", "masks", "records"):
-        (directory / folder).mkdir(parents=True, exist_ok=True)
+    for name in ("images", "masks", "records"):
+        (directory / name).mkdir(parents=True, exist_ok=True)
     name = case.volume.case_id
     for lesion, mask in case.masks.items():
         if mask.any() or lesion in ("iph", "glioma"):
@@ -110,7 +115,10 @@ def dicom_slices(case: PhantomCase, *, modality: Literal["CT", "MR"]) -> list[Fi
         ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = _DATE
         ds.StudyTime = ds.SeriesTime = ds.AcquisitionTime = ds.ContentTime = "120000"
         ds.StudyID, ds.AccessionNumber, ds.ReferringPhysicianName = "1", "", ""
-        ds.StudyDescription, ds.SeriesDescription = "Head phantom", "Head without contrast" if modality == "CT" else "FLAIR"
+        ds.StudyDescription, ds.SeriesDescription = (
+            "Head phantom",
+            "Head without contrast" if modality == "CT" else "FLAIR",
+        )
         ds.SeriesNumber, ds.AcquisitionNumber, ds.InstanceNumber = "1", "1", str(k + 1)
         ds.BodyPartExamined, ds.PatientPosition, ds.PositionReferenceIndicator = "HEAD", "HFS", ""
         position = (lps @ [0, 0, k, 1])[:3]

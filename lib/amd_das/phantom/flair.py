@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from amd_das.phantom.anatomy import HEAD_CENTRE, Subject, draw_subject, rotation
-from amd_das.phantom.ct import PhantomCase
+from amd_das.phantom.case import PhantomCase
 from amd_das.phantom.fields import smooth_noise, smoothstep
 from amd_das.phantom.lesions import Parenchymal, Scene, draw_glioma, draw_texture
 from amd_das.volume import Volume
@@ -65,7 +65,7 @@ def make_flair(seed: int, *, shape: tuple[int, int, int] = SHAPE, case_id: str |
         case_id=case_id or f"phantom-flair-{seed:04d}",
         source="phantom",
     )
-    record = {
+    record: dict[str, object] = {
         "case_id": volume.case_id,
         "contrast": contrast,
         "volume_ml": {"glioma": round(float(mask.sum()) * volume.voxel_ml, 3)},

@@ -18,7 +18,7 @@ from amd_das.phantom.anatomy import HEAD_CENTRE, Subject, Tissue, rotation
 from amd_das.phantom.fields import Field, smooth_noise, smoothstep
 
 LesionKind = Literal["iph", "ivh", "sah", "sdh", "edh", "glioma"]
-HEMORRHAGE_KINDS: Final[tuple[LesionKind, ...]] = ("iph", "ivh", "sah", "sdh", "edh")
+HEMORRHAGE_KINDS: Final[tuple[str, ...]] = ("iph", "ivh", "sah", "sdh", "edh")
 
 _DEEP_SITES: Final = {
     "basal ganglia": (26.0, 2.0, 3.0),
@@ -28,7 +28,13 @@ _DEEP_SITES: Final = {
 }
 """Template positions in mm, right side."""
 
-_CONTUSION_SITES: Final = ((28.0, 50.0, -6.0), (14.0, 58.0, 0.0), (46.0, 8.0, -30.0), (56.0, -22.0, -18.0), (40.0, 40.0, 14.0))
+_CONTUSION_SITES: Final = (
+    (28.0, 50.0, -6.0),
+    (14.0, 58.0, 0.0),
+    (46.0, 8.0, -30.0),
+    (56.0, -22.0, -18.0),
+    (40.0, 40.0, 14.0),
+)
 """Frontal and temporal poles and bases, right side, template mm."""
 
 
@@ -83,7 +89,10 @@ def draw_blob(rng: np.random.Generator, centre: Sequence[float], volume_ml: floa
     coarse = smooth_noise(rng, 7.0, low=(-25,) * 3, high=(25,) * 3)
     fine = smooth_noise(rng, 2.5, low=(-25,) * 3, high=(25,) * 3)
     points = torch.stack(
-        torch.meshgrid(*[float(fine.origin[0]) + fine.step * torch.arange(n) for n in fine.values.shape[1:]], indexing="ij"), -1
+        torch.meshgrid(
+            *[float(fine.origin[0]) + fine.step * torch.arange(n) for n in fine.values.shape[1:]], indexing="ij"
+        ),
+        -1,
     ).reshape(-1, 3)
     both = torch.stack([coarse.at(points)[0].reshape(fine.values.shape[1:]), fine.values[0]])
     return Blob(
@@ -281,7 +290,9 @@ def _lobar_site(rng: np.random.Generator) -> tuple[float, float, float]:
 
 def draw_hemorrhage(rng: np.random.Generator, texture: Field, volume_ml: float | None = None) -> Parenchymal:
     """A spontaneous intraparenchymal bleed of 0.5-100 mL at one of its usual sites."""
-    site = str(rng.choice(["basal ganglia", "thalamus", "lobar", "cerebellum", "pons"], p=[0.32, 0.16, 0.36, 0.10, 0.06]))
+    site = str(
+        rng.choice(["basal ganglia", "thalamus", "lobar", "cerebellum", "pons"], p=[0.32, 0.16, 0.36, 0.10, 0.06])
+    )
     limit = {"basal ganglia": 90.0, "thalamus": 35.0, "lobar": 100.0, "cerebellum": 40.0, "pons": 12.0}[site]
     volume = volume_ml if volume_ml is not None else _log_uniform(rng, 0.5, limit)
     x, y, z = _lobar_site(rng) if site == "lobar" else _DEEP_SITES[site]
@@ -324,7 +335,9 @@ def draw_contusion(rng: np.random.Generator, texture: Field, volume_ml: float | 
     shares = rng.dirichlet(np.full(count, 1.2)) * volume
     spread = (3000 * volume / (4 * np.pi)) ** (1 / 3) * rng.uniform(0.6, 1.3)
     blobs = [
-        draw_blob(rng, (centre + rng.normal(0, spread * 0.6, 3)).tolist(), float(max(share, 0.05)), rng.uniform(0.15, 0.4))
+        draw_blob(
+            rng, (centre + rng.normal(0, spread * 0.6, 3)).tolist(), float(max(share, 0.05)), rng.uniform(0.15, 0.4)
+        )
         for share in shares
     ]
     return Parenchymal(
@@ -400,7 +413,12 @@ def draw_glioma(rng: np.random.Generator, texture: Field) -> Parenchymal:
     for _ in range(rng.integers(0, 3)):
         offset = rng.normal(0, 0.7 * blobs[0].radius_mm, 3)
         blobs.append(
-            draw_blob(rng, (blobs[0].centre.numpy() + offset).tolist(), volume * rng.uniform(0.05, 0.4), rng.uniform(0.1, 0.35))
+            draw_blob(
+                rng,
+                (blobs[0].centre.numpy() + offset).tolist(),
+                volume * rng.uniform(0.05, 0.4),
+                rng.uniform(0.1, 0.35),
+            )
         )
     return Parenchymal(
         kind="glioma",

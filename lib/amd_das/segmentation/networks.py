@@ -92,9 +92,7 @@ class Fcn(nn.Module):
     def forward(self, image: Tensor) -> FcnOutput:
         """See the class; raises ValueError when the channel count differs from the config's."""
         if image.ndim != 4 or image.shape[1] != self.config.in_channels:
-            raise ValueError(
-                f"expected a (N, {self.config.in_channels}, H, W) image, got shape {tuple(image.shape)}"
-            )
+            raise ValueError(f"expected a (N, {self.config.in_channels}, H, W) image, got shape {tuple(image.shape)}")
         height, width = image.shape[-2:]
         x = nn.functional.pad(image, (0, -width % STRIDE, 0, -height % STRIDE), value=-1.0)
         skips: list[Tensor] = []

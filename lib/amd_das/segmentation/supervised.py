@@ -10,7 +10,7 @@ import logging
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -23,12 +23,15 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, binary_cross_entropy_with_logits, grid_sample, interpolate
 
 from amd_das.errors import AmdDasError
-from amd_das.phantom import ct
+from amd_das.phantom.ct import make_ct
+from amd_das.phantom.scanner import draw_scanner
 from amd_das.preprocessing import preprocess
 from amd_das.preprocessing.window import to_window
 from amd_das.segmentation.networks import Fcn
 
 logger = logging.getLogger(__name__)
+
+Batch = tuple[Tensor, Tensor]
 
 SEED_OFFSET = 100_000
 """Training seeds start here; the phantom test set uses seeds far below (benchmarks)."""
@@ -68,9 +71,9 @@ def render_training_case(seed: int, directory: Path) -> Path | None:
     if path.exists():
         return path
     rng = np.random.default_rng([seed, 1])
-    drawn = ct.draw_scanner(rng, matrix=256)
+    drawn = draw_scanner(rng, matrix=256)
     scanner = replace(drawn, distance_mm=float(rng.uniform(7, 11)), subslices=2)
-    case = ct.make_ct(seed, matrix=256, scanner=scanner)
+    case = make_ct(seed, matrix=256, scanner=scanner)
     try:
         done = preprocess(case.volume)
     except AmdDasError as error:
@@ -134,7 +137,8 @@ class Slices:
                 window, stripped = data["window"], data["stripped"]
                 shape = window.shape
                 brain, iph, other = (
-                    np.unpackbits(data[name], count=window.size).reshape(shape).astype(bool) for name in ("brain", "iph", "other")
+                    np.unpackbits(data[name], count=window.size).reshape(shape).astype(bool)
+                    for name in ("brain", "iph", "other")
                 )
             for index in range(shape[0]):
                 number = len(self.items)
@@ -184,8 +188,8 @@ def _augment(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.minimum(x.clamp(0, 1), ceiling) * inside
 
 
-def batches(slices: Slices, config: SupervisedConfig, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless (image, label) batches: image (N, 1, P, P) in [-1, 1], label (N, 1, P, P) 0 or 1. Send the patch size in."""
+def batches(slices: Slices, config: SupervisedConfig, rng: np.random.Generator) -> Generator[Batch, int | None, None]:
+    """Endless (image, label) batches: image (N, 1, P, P) in [-1, 1], label (N, 1, P, P) 0 or 1. Send P in."""
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     patch = config.patch[0]
     while True:
@@ -241,8 +245,9 @@ def train(config: SupervisedConfig, workdir: Path) -> Path:
         time.sleep(5)
     logger.info("training begins with %d cases", len(slices.known))
 
-    network = Fcn().to(memory_format=torch.channels_last)
-    average = Fcn().to(memory_format=torch.channels_last)
+    network, average = Fcn(), Fcn()
+    for model in (network, average):
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average.load_state_dict(network.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=1e-3)
     dice = DiceLoss(sigmoid=True, batch=True)
@@ -261,7 +266,9 @@ def train(config: SupervisedConfig, workdir: Path) -> Path:
     while spent < config.minutes * 60:
         started = time.monotonic()
         progress = spent / (config.minutes * 60)
-        rate = config.learning_rate * (progress / 0.05 if progress < 0.05 else 0.5 * (1 + np.cos(np.pi * (progress - 0.05) / 0.95)))
+        rate = config.learning_rate * (
+            progress / 0.05 if progress < 0.05 else 0.5 * (1 + np.cos(np.pi * (progress - 0.05) / 0.95))
+        )
         for group in optimiser.param_groups:
             group["lr"] = max(rate, 1e-6)
         network.train()
@@ -286,7 +293,15 @@ def train(config: SupervisedConfig, workdir: Path) -> Path:
         spent += time.monotonic() - started
         if step % 50 == 0:
             cases = slices.refresh()
-            logger.info("step %d  %.1f of %.0f min  loss %.3f  lr %.1e  cases %d", step, spent / 60, config.minutes, np.mean(history[-50:]), rate, cases)
+            logger.info(
+                "step %d  %.1f of %.0f min  loss %.3f  lr %.1e  cases %d",
+                step,
+                spent / 60,
+                config.minutes,
+                np.mean(history[-50:]),
+                rate,
+                cases,
+            )
         if step % 250 == 0:
             _save(checkpoint, network, average, optimiser, spent, step)
     _save(checkpoint, network, average, optimiser, spent, step)
