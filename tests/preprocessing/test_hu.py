@@ -60,8 +60,8 @@ def as_export(low: float, high: float) -> Callable[[Head], np.ndarray]:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (as_mr, "expected HU with brain at 15-50"),
-        (lambda head: as_mr(head) / 900, "expected HU with brain at 15-50"),
+        (as_mr, "expected HU with brain at 15-60"),
+        (lambda head: as_mr(head) / 900, "expected HU with brain at 15-60"),
         (as_export(0, 80), "most frequent foreground value is 1[01]"),
         (as_export(-20, 100), "most frequent foreground value is 1[01]"),
         (as_export(-450, 1050), "windowed 8-bit export"),

@@ -83,6 +83,13 @@ def test_an_impossible_pixel_size_is_disregarded(head: Head, factor: float, meas
     assert np.median(scaled.slices[scaled.brain]) == pytest.approx(0.33, abs=0.02)
 
 
+def test_pixels_of_exactly_one_millimetre_over_a_wide_field_are_a_placeholder() -> None:
+    head = make_head((1, 512, 512), (5.0, 0.45, 0.45), height_mm=62.0)
+    done = preprocess(replace(head.volume(), affine=np.eye(4)))
+    assert not done.grid.spacing_known
+    assert re.search("exactly 1 mm, and the field of view would be 512 mm wide", done.warnings[0])
+
+
 def test_thin_slices_are_averaged(head: Head) -> None:
     thin = make_head((12, 128, 128), (1.0, 1.8, 1.8), noise=20.0).volume()
     assert preprocess(thin).slices.shape[0] == 4

@@ -1,7 +1,7 @@
 """Whether the values of a volume are those of a head CT in HU.
 
 The criterion is physical: grey and white matter lie at 25-41 HU on every scanner, so the most frequent soft-tissue
-value of a head CT lies at 15-50 HU, whatever window its values were clipped to. An MR has arbitrary values, and an
+value of a head CT lies at 15-60 HU, whatever window its values were clipped to. An MR has arbitrary values, and an
 8-bit export of a brain window shows brain at about 110.
 """
 
@@ -10,8 +10,8 @@ import numpy as np
 from amd_das.errors import GeometryError, NotHeadCtError
 from amd_das.volume import Volume
 
-TISSUE_MODE_HU = (15.0, 50.0)
-"""Where the most frequent soft-tissue value of a head CT lies, HU (ours, from grey 34-41 and white matter 25-33)."""
+TISSUE_MODE_HU = (15.0, 60.0)
+"""Where the most frequent soft-tissue value of a head CT lies, HU (ours: edema to muscle, brain being 25-41)."""
 
 BRAIN_MEDIAN_HU = (8.0, 60.0)
 """Where the median inside an extracted brain lies, HU; low with wide ventricles or edema (ours)."""

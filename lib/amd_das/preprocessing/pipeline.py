@@ -31,6 +31,9 @@ class PreprocessConfig:
     smallest_field_mm: float = 60.0
     """A field of view smaller than this, mm, means the pixel size is wrong (ours)."""
 
+    widest_field_mm: float = 400.0
+    """Pixels of exactly 1 mm over a field of view wider than this, mm, are a placeholder (ours; heads: 200-320)."""
+
     def __post_init__(self) -> None:
         if self.slab_mm < 0 or self.longest_brain_mm <= 0 or self.smallest_field_mm < 0:
             raise ConfigError(
@@ -87,6 +90,8 @@ def preprocess(volume: Volume, config: PreprocessConfig | None = None) -> Prepro
             measured = f"the field of view would be {field_mm:.0f} mm wide"
         elif max(high - low) > config.longest_brain_mm:
             measured = f"the brain would be {max(high - low):.0f} mm long"
+        elif field_mm > config.widest_field_mm and np.allclose(grid.spacing_mm[1:], 1.0, atol=1e-6):
+            measured = f"it is exactly 1 mm, and the field of view would be {field_mm:.0f} mm wide"
         if measured:
             warnings.append(
                 f"The pixel size cannot be right: {measured}. It was disregarded, the field of view scaled to 240 x "
@@ -96,8 +101,8 @@ def preprocess(volume: Volume, config: PreprocessConfig | None = None) -> Prepro
             brain = brain_mask(hu, grid.spacing_mm, config.brain)
     if not brain.any():
         raise NotHeadCtError(
-            f"no brain was found in the {volume.shape} volume; expected a head CT in HU with brain (15-50 HU) inside "
-            "the skull, or skull-stripped. Check that the right series was sent."
+            f"no brain was found in the {volume.shape} volume; expected a head CT in HU with brain (about 33 HU) "
+            "inside the skull, or skull-stripped. Check that the right series was sent."
         )
     check_brain(hu, brain)
     grid = grid.centred_on(brain)
