@@ -1,30 +1,50 @@
-# make setup · serve · test · lint · bench · clean      (variables: STUDIES, HOST, PORT)
+# make setup · serve · test · lint · bench · model · clean      (variables: STUDIES, HOST, PORT, PYTHON)
 PYTHON  ?= python3.11
 VENV    := .venv
 BIN     := $(VENV)/bin
-STUDIES ?= sample-data/cases
+SAMPLES := sample-data/cases/images
+STUDIES ?= $(SAMPLES)
 HOST    ?= 127.0.0.1
 PORT    ?= 8000
 
-.PHONY: setup serve test lint bench clean
+.PHONY: setup serve test lint bench model clean
 
 setup: $(VENV)/.installed
 
 # --no-compile keeps the environment small; Python compiles what it imports at first use.
 $(VENV)/.installed: requirements.txt requirements-nodeps.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or say make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Installing into $(VENV): about 2.3 GB, a few minutes, once."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile -r requirements.txt
 	$(BIN)/python -m pip install --quiet --no-compile --no-deps -r requirements-nodeps.txt
 	$(BIN)/python -m pip install --quiet --no-compile --no-deps --no-build-isolation --editable .
-	touch $@
+	@touch $@
+
+# The sample studies are needed only where the user brings none.
+serve: setup $(if $(filter $(SAMPLES),$(STUDIES)),sample-data/cases/.made)
+	$(BIN)/python apps/amd_das/serve.py --studies $(STUDIES) --host $(HOST) --port $(PORT)
+
+sample-data/cases/.made: sample-data/generate.sh | setup
+	@echo "Making the sample studies: under a minute, once."
+	AMD_DAS=$(BIN)/amd-das sample-data/generate.sh
+	@touch $@
 
 test: setup
 	$(BIN)/python -m pytest
 
 lint: setup
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python benchmarks/inference.py
+	$(BIN)/python benchmarks/phantom_test_set.py
+
+# Trains the interim weights again (about an hour and a half on two cores) and publishes them in model/.
+model: setup
+	$(BIN)/python -m amd_das.segmentation.supervised --workdir work/model --publish model
 
 clean:
 	rm -rf $(VENV) sample-data/cases .pytest_cache .ruff_cache .mypy_cache

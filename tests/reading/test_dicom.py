@@ -198,8 +198,9 @@ def test_pixel_formats(tmp_path: Path, dtype: str, bits: tuple[int, ...]) -> Non
         setting(**tags)(index, dataset)
         stored(array, dtype)(index, dataset)
 
-    np.testing.assert_array_equal(read_volume(write_series(tmp_path / "ct", hu_of(array), change=change)).array,
-                                  hu_of(array))
+    np.testing.assert_array_equal(
+        read_volume(write_series(tmp_path / "ct", hu_of(array), change=change)).array, hu_of(array)
+    )
 
 
 def hu_of(stored_values: np.ndarray) -> np.ndarray:

@@ -45,9 +45,7 @@ _JPEG_FRAME_MARKERS: Final = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 
 def frame_shape(dataset: Dataset, name: str) -> tuple[int, int, int]:
     """(frames, rows, columns) as the tags claim; raises UnreadableError where they are absent or not positive."""
-    frames, rows, columns = (
-        number(dataset, keyword, name) for keyword in ("NumberOfFrames", "Rows", "Columns")
-    )
+    frames, rows, columns = (number(dataset, keyword, name) for keyword in ("NumberOfFrames", "Rows", "Columns"))
     shape = (1 if frames is None else int(frames), int(rows or 0), int(columns or 0))
     if min(shape) < 1:
         raise UnreadableError(f"{name}: {shape[0]} frame(s) of {shape[1]} × {shape[2]} pixels; export it again")
