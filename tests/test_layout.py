@@ -29,3 +29,39 @@ def test_the_package_never_imports_monai_label_or_the_app() -> None:
         if name.split(".")[0] in {"monailabel", "apps", "main", "server"}
     }
     assert offenders == {}
+
+
+FLOORS = [
+    {"errors", "conventions"},
+    {"volume"},
+    {"reading", "preprocessing", "phantom"},
+    {"segmentation", "measurement"},
+    {"models"},
+    {"inference"},
+    {"output"},
+    {"journey", "interim", "doctor"},
+    {"cli"},
+]
+"""From the ground up: a room may use its own floor and those below."""
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def test_imports_go_one_way() -> None:
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    sources = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
+    assert {room(path) for path in sources} == set(floor), "a new room needs its floor"
+    upwards = {
+        f"{path.relative_to(PACKAGE)} imports {name}"
+        for path in sources
+        for name in imported_names(path)
+        if name.startswith("amd_das.") and floor[name.split(".")[1]] > floor[room(path)]
+    }
+    assert upwards == set()
+
+
+def test_networks_know_neither_trainers_nor_data() -> None:
+    names = imported_names(PACKAGE / "segmentation" / "networks.py")
+    assert not any(name.startswith("amd_das") for name in names)

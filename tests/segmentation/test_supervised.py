@@ -1,4 +1,4 @@
-"""The interim training: it learns, continues after an interruption, and publishes only what it finished."""
+"""The interim training: it learns, and it continues after an interruption."""
 
 import json
 from dataclasses import replace
@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from amd_das import models
 from amd_das.errors import ConfigError
 from amd_das.segmentation.networks import Fcn, FcnConfig
 from amd_das.segmentation.phantom_slices import PatchConfig
-from amd_das.segmentation.supervised import AVERAGE, CHECKPOINT, SupervisedConfig, publish, train
+from amd_das.segmentation.supervised import AVERAGE, CHECKPOINT, SupervisedConfig, train
 
 TINY = FcnConfig(stages=((4,), (4,), (8,), (8,), (8,)), decoder_tail=4)
 CONFIG = SupervisedConfig(
@@ -64,22 +63,6 @@ def test_it_learns_to_find_a_bright_disc(workdir: Path) -> None:
         found = network(image).logits[0, 0] > 0
     overlap = 2 * (found & disc).sum() / (found.sum() + disc.sum())
     assert overlap > 0.8
-
-
-def test_a_finished_run_is_published_with_a_card(workdir: Path, tmp_path: Path) -> None:
-    train(CONFIG, workdir, TINY)
-    model_dir = tmp_path / "model"
-    info = publish(workdir, model_dir, {"mean_dice": 0.5}, TINY)
-    assert models.load_current(model_dir).info.checksum == info.checksum
-    card = (model_dir / "versions" / info.version / models.CARD).read_text()
-    assert "not for diagnosis or treatment" in card
-    assert "| mean dice | 0.5 |" in card
-    assert "100000" in card
-
-
-def test_an_unfinished_run_is_not_published(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no finished run"):
-        publish(tmp_path, tmp_path / "model", {})
 
 
 def test_impossible_settings_are_refused() -> None:

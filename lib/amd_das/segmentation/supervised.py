@@ -1,10 +1,9 @@
 """Train the FCN on labelled phantom CT: the interim weights, until the two-stage pipeline makes them without CT labels.
 
-Run ``python -m amd_das.segmentation.supervised --workdir DIR [--publish MODEL_DIR]``: cases are rendered in the
-background while training goes on, and a run that was interrupted continues from its last checkpoint.
+Cases are rendered in the background while training goes on, and a run that was interrupted continues from its last
+checkpoint. ``amd_das.interim`` runs it and publishes the result.
 """
 
-import argparse
 import json
 import logging
 import math
@@ -21,9 +20,7 @@ import torch
 from monai.losses import DiceLoss
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from amd_das.conventions import RESEARCH_NOTICE
 from amd_das.errors import ConfigError
-from amd_das.models import ModelInfo, save_version
 from amd_das.segmentation.networks import Fcn, FcnConfig
 from amd_das.segmentation.phantom_slices import PatchConfig, Slices, batches, render_training_case
 
@@ -186,81 +183,3 @@ def _save_whole(state: Mapping[str, Any], path: Path) -> None:
     temporary = path.with_suffix(".new")
     torch.save(state, temporary)
     temporary.replace(path)
-
-
-def publish(
-    workdir: Path, model_dir: Path, metrics: Mapping[str, Any], network_config: FcnConfig | None = None
-) -> ModelInfo:
-    """Put the weights of a finished run into a model folder, with a card, and to use.
-
-    Raises:
-        ConfigError: the run in ``workdir`` has not finished.
-    """
-    if not (workdir / AVERAGE).is_file() or not (workdir / RECORD).is_file():
-        raise ConfigError(f"no finished run in {workdir}: expected {AVERAGE} and {RECORD}; train first")
-    network = Fcn(network_config)
-    network.load_state_dict(torch.load(workdir / AVERAGE, weights_only=True))
-    record = json.loads((workdir / RECORD).read_text())
-    return save_version(model_dir, network, training=record, metrics=metrics, card=_card(record, metrics))
-
-
-def _card(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    scores = "\n".join(f"| {name.replace('_', ' ')} | {value} |" for name, value in metrics.items())
-    return f"""# Model card: AMD-DAS FCN, interim weights
-
-**{RESEARCH_NOTICE}**
-
-| | |
-|---|---|
-| task | outline intraparenchymal hemorrhage on non-contrast head CT, slice by slice |
-| network | FCN with a VGG-16 encoder and batch normalisation, one channel, `amd_das.segmentation.networks` |
-| input | axial slices, 240 x 240 at 1 mm, brain only, 0-100 HU scaled to [-1, 1] |
-| output | one logit per pixel |
-| trained on | {record["data"]} |
-| labels | {record["labels"]} |
-| patient data | none; no images of any public data set took part |
-| device | {record["device"]}, torch {record["torch"]} |
-| time | {record["minutes"]} minutes |
-| seed | {record["config"]["seed"]} |
-| licence | Apache-2.0; the anatomy is the MNI152 2009a template's tissue maps as nilearn carries them |
-
-## Scores
-
-On the phantom test set (`benchmarks/phantom_test_set.py`: 20 heads, seeds 1000-1019, none of them trained on):
-
-| | |
-|---|---|
-{scores or "| not measured | |"}
-
-## Limits
-
-- Supervised on computer-made heads; these weights stand in until the two-stage pipeline makes them without CT labels.
-- No score on patients' scans has been measured here.
-- Likely to miss or shrink bleeds under 1 mL, faint (anemia, subacute) and patchy, contusion-like ones, and to take
-  for a bleed what the phantom does not know: tumours, contrast medium, dense vessels, unusual implants.
-- Blood outside the brain's tissue (subdural, epidural, subarachnoid, intraventricular) is meant to be left out;
-  where it touches an intraparenchymal bleed the border is uncertain.
-- Slices thinner than 3 mm are averaged to slabs first. Children's heads were never seen.
-"""
-
-
-def main() -> None:
-    """The command line of the script."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workdir", type=Path, required=True, help="cases, checkpoints and record; kept")
-    parser.add_argument("--publish", type=Path, metavar="MODEL_DIR", help="put the result into this model folder")
-    parser.add_argument("--metrics", type=Path, help="JSON of scores to write into the model card")
-    parser.add_argument("--steps", type=int, default=SupervisedConfig.steps)
-    parser.add_argument("--cases", type=int, default=SupervisedConfig.cases)
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    if not (arguments.workdir / AVERAGE).is_file():
-        train(SupervisedConfig(steps=arguments.steps, cases=arguments.cases), arguments.workdir)
-    if arguments.publish:
-        metrics = json.loads(arguments.metrics.read_text()) if arguments.metrics else {}
-        info = publish(arguments.workdir, arguments.publish, {k: v for k, v in metrics.items() if k != "cases"})
-        logger.info("published %s", info.version)
-
-
-if __name__ == "__main__":
-    main()
