@@ -41,6 +41,17 @@ def test_a_stripped_skull_leaves_what_is_not_background(whole: Head, background:
     assert dice(found(whole.stripped(background)), whole.inside) > 0.99
 
 
+def test_a_stripped_and_clipped_slice_with_bone_left_in_it_is_still_brain() -> None:
+    """What stayed of the skull base sits at the window's maximum, like a skull, but encloses nothing."""
+    head = make_head((1, 256, 256), (5.0, 0.9, 0.9)).stripped(0)
+    hu = head.hu.clip(0, 100)
+    rows, columns = np.nonzero(head.inside[0])
+    middle = int(rows.mean())
+    hu[0, middle - 3 : middle + 3, columns.min() : columns.max()] = 100
+    mask = brain_mask(hu, head.spacing)
+    assert dice(mask, head.inside) > 0.95
+
+
 @pytest.mark.parametrize("height_mm", [-45.0, 0.0, 60.0])
 def test_a_single_slice_is_enough(height_mm: float) -> None:
     head = make_head((1, 256, 256), (5.0, 0.9, 0.9), height_mm=height_mm)

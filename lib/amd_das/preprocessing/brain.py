@@ -88,11 +88,13 @@ def brain_mask(hu: np.ndarray, spacing_mm: tuple[float, float, float], config: B
     soft = ndimage.gaussian_filter(soft, (0.0, *sigma))
     tissue = (soft > max(config.soft_hu[0], low + 2.0)) & ~bone
 
-    if bone.sum() >= 0.03 * tissue.sum():
+    brain = np.zeros_like(tissue)
+    bony = bone.sum() >= 0.03 * tissue.sum()
+    if bony:
         brain = _linked(_enclosed(tissue, bone, pixel, config))
-    elif ((hu > -150.0) & (hu < -50.0)).mean() > 0.1 * tissue.mean():
-        brain = np.zeros_like(tissue)  # fat and no bone: not a head, with or without its skull
-    else:
+    fat = ((hu > -150.0) & (hu < -50.0)).mean() > 0.1 * tissue.mean()
+    # A skull that was removed leaves one value around the brain, and no fat; bits of bone may remain.
+    if not brain.any() and not fat and (not bony or (hu == _background(hu)).mean() > 0.2):
         foreground = _block_mean((hu > -200.0) & (np.abs(hu - _background(hu)) > 0.5), step_y, step_x) >= 0.5
         brain = np.stack([_without_specks(image, pixel, config) for image in foreground])
     return _enlarge(brain, step_y, step_x, hu.shape)
