@@ -44,7 +44,7 @@ bench: setup
 
 # Trains the interim weights again (about an hour and a half on two cores) and publishes them in model/.
 model: setup
-	$(BIN)/python -m amd_das.interim --workdir work/model --publish model
+	$(BIN)/python -m amd_das.interim --workdir runs/model --publish model
 
 clean:
 	rm -rf $(VENV) sample-data/cases .pytest_cache .ruff_cache .mypy_cache

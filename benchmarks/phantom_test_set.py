@@ -36,7 +36,7 @@ def main() -> None:
     """Render what is missing, segment, score, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model-dir", type=Path)
-    parser.add_argument("--data", type=Path, default=Path("work/phantom-test-set"))
+    parser.add_argument("--data", type=Path, default=Path("runs/phantom-test-set"))
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     for seed in range(FIRST_SEED, FIRST_SEED + COUNT):

@@ -23,6 +23,7 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save_file
 
 from amd_das.errors import ModelError, NotFoundError
+from amd_das.files import write_whole
 from amd_das.segmentation.networks import Fcn, FcnConfig
 
 MODEL_NAME = "amd_das"
@@ -108,9 +109,7 @@ def use_version(model_dir: Path, version: str) -> None:
     """Make a saved version the one in use; raises NotFoundError for one that is not there."""
     if not (_VERSION_PATTERN.fullmatch(version) and (model_dir / "versions" / version / RECORD).is_file()):
         raise NotFoundError(f"no model version {version!r}; there are: {', '.join(list_versions(model_dir)) or 'none'}")
-    temporary = model_dir / f".{CURRENT}-{os.getpid()}"
-    temporary.write_text(version + "\n")
-    temporary.replace(model_dir / CURRENT)
+    write_whole(model_dir / CURRENT, f"{version}\n".encode())
 
 
 def list_versions(model_dir: Path) -> list[str]:

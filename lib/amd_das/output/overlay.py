@@ -14,8 +14,8 @@ from scipy import ndimage
 
 from amd_das.conventions import COLOUR_RGB, LABEL_NAME, RESEARCH_NOTICE
 from amd_das.errors import GeometryError
+from amd_das.files import write_whole
 from amd_das.measurement import COARSE_MM, Measurement, head_outline
-from amd_das.output.files import write_whole
 from amd_das.preprocessing.grid import AxialGrid
 from amd_das.volume import Volume
 

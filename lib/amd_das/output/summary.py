@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from amd_das import __version__
 from amd_das.conventions import LABELS, RESEARCH_NOTICE
+from amd_das.files import write_whole
 from amd_das.inference import Segmentation
 from amd_das.measurement import Lesion
-from amd_das.output.files import write_whole
 from amd_das.volume import Volume
 
 

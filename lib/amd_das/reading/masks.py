@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import uuid
 from pathlib import Path
 
 import nibabel
@@ -10,6 +9,7 @@ import nrrd
 import numpy as np
 
 from amd_das.errors import ConfigError
+from amd_das.files import write_whole
 from amd_das.volume import Volume
 
 
@@ -39,13 +39,7 @@ def write_mask(mask: np.ndarray, like: Volume, path: Path) -> Path:
         content = _nrrd(mask, like.affine)
     else:
         raise ConfigError(f"cannot write a mask as {path.name!r}: expected a name that ends in .nii.gz or .nrrd")
-    temporary = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    return write_whole(path, content)
 
 
 def _nifti(mask: np.ndarray, affine: np.ndarray) -> bytes:
