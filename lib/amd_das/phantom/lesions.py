@@ -45,7 +45,7 @@ class Effect(NamedTuple):
     """(N,) in [0, 1], part of the point that is blood (or tumour)."""
 
     extent: Tensor
-    """(N,) in [0, 1], part of the point that an expert would outline: a patchy contusion counts as a whole."""
+    """(N,) in [0, 1], part of the point that an expert would outline: where there is enough blood to be seen."""
 
     hu: Tensor
     """(N,) HU of the lesion itself."""
@@ -154,9 +154,11 @@ class Parenchymal:
         depth = self._depth(points)
         coarse, fine = self.texture.at(points)
         extent = smoothstep(depth / self.edge_mm + 0.5)
-        fraction = extent * self.density
+        share = torch.full_like(depth, self.density)
         if self.patchiness > 0:
-            fraction = fraction * (1 - self.patchiness * smoothstep(0.5 - (coarse + 0.5 * fine)))
+            share = share * (1 - self.patchiness * smoothstep(0.5 - (coarse + 0.5 * fine)))
+        fraction = extent * share
+        extent = extent * smoothstep((share - 0.3) / 0.2)
         allowed = smoothstep(0.5 - outside / 1.5) * (1 - tissue.ventricle)
         if not self.crosses_midline:
             side = torch.sign(self.blobs[0].centre[0])
@@ -289,12 +291,12 @@ def _lobar_site(rng: np.random.Generator) -> tuple[float, float, float]:
 
 
 def draw_hemorrhage(rng: np.random.Generator, texture: Field, volume_ml: float | None = None) -> Parenchymal:
-    """A spontaneous intraparenchymal bleed of 0.5-100 mL at one of its usual sites."""
+    """A spontaneous intraparenchymal bleed of 1-100 mL at one of its usual sites."""
     site = str(
         rng.choice(["basal ganglia", "thalamus", "lobar", "cerebellum", "pons"], p=[0.32, 0.16, 0.36, 0.10, 0.06])
     )
     limit = {"basal ganglia": 90.0, "thalamus": 35.0, "lobar": 100.0, "cerebellum": 40.0, "pons": 12.0}[site]
-    volume = volume_ml if volume_ml is not None else _log_uniform(rng, 0.5, limit)
+    volume = volume_ml if volume_ml is not None else _log_uniform(rng, 1.0, limit)
     x, y, z = _lobar_site(rng) if site == "lobar" else _DEEP_SITES[site]
     side = rng.choice([-1, 1])
     spread = 1.5 if site == "pons" else 5.0
@@ -327,7 +329,7 @@ def draw_hemorrhage(rng: np.random.Generator, texture: Field, volume_ml: float |
 
 def draw_contusion(rng: np.random.Generator, texture: Field, volume_ml: float | None = None) -> Parenchymal:
     """A traumatic bleed: clusters of small, patchy, often faint hemorrhages near the surface, in edema."""
-    volume = volume_ml if volume_ml is not None else _log_uniform(rng, 0.4, 40)
+    volume = volume_ml if volume_ml is not None else _log_uniform(rng, 1.0, 40)
     x, y, z = _CONTUSION_SITES[rng.integers(len(_CONTUSION_SITES))] if rng.random() < 0.7 else _lobar_site(rng)
     side = rng.choice([-1, 1])
     centre = np.array([side * max(x + rng.normal(0, 6), 8.0), y + rng.normal(0, 6), z + rng.normal(0, 6)])
