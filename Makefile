@@ -26,7 +26,7 @@ serve: setup $(if $(filter $(SAMPLES),$(STUDIES)),sample-data/cases/.made)
 	$(BIN)/python apps/amd_das/serve.py --studies $(STUDIES) --host $(HOST) --port $(PORT)
 
 sample-data/cases/.made: sample-data/generate.sh | setup
-	@echo "Making the sample studies: under a minute, once."
+	@echo "Making the sample studies: a minute or two, once."
 	AMD_DAS=$(BIN)/amd-das sample-data/generate.sh
 	@touch $@
 

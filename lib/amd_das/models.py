@@ -89,6 +89,7 @@ def save_version(
         folder = Path(temporary) / "version"
         folder.mkdir()
         save_file(state, folder / WEIGHTS)
+        (folder / WEIGHTS).chmod(0o644)  # safetensors writes for its owner alone; a server may run as another user
         checksum = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
         version = f"{datetime.now(UTC):%Y-%m-%d}-{checksum[:8]}"
         info = ModelInfo(
