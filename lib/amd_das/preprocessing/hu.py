@@ -53,7 +53,7 @@ def check_head_ct(volume: Volume) -> Volume:
     tissue = float(np.mean((values > low + 1e-3) & (values > 2) & (values < 100)))
     mode = _tissue_mode(values, low, high)
     if low >= 0 and (mode is None or not TISSUE_MODE_HU[0] <= mode <= TISSUE_MODE_HU[1]):
-        seen = "nothing lies between the lowest and the highest value" if mode is None else f"the most frequent foreground value is {mode:.0f}"
+        seen = "nothing lies in between" if mode is None else f"the most frequent foreground value is {mode:.0f}"
         raise NotHeadCtError(
             f"values run from {low:g} to {high:g} and {seen}; expected HU with brain at "
             f"{TISSUE_MODE_HU[0]:.0f}-{TISSUE_MODE_HU[1]:.0f}. {_ADVICE}"
