@@ -46,6 +46,9 @@ class Tissue(NamedTuple):
     outside: Tensor
     """Signed distance to the brain's hull, mm, positive outside."""
 
+    to_ventricle: Tensor
+    """Signed distance to the template's ventricles, mm, positive outside them."""
+
 
 def _signed_distance(mask: np.ndarray, step: float) -> np.ndarray:
     outside = ndimage.distance_transform_edt(~mask, sampling=step)
@@ -130,7 +133,7 @@ class Subject:
         ventricle = smoothstep((self.ventricle_mm - to_ventricle) / 1.6 + 0.5)
         grey, white = grey * (1 - ventricle), white * (1 - ventricle)
         csf = 1 - grey - white
-        return Tissue(grey, white, csf, ventricle, outside)
+        return Tissue(grey, white, csf, ventricle, outside, to_ventricle)
 
     @property
     def volume_scale(self) -> float:
@@ -158,8 +161,7 @@ def draw_subject(rng: np.random.Generator) -> Subject:
     elastic = smooth_noise(rng, 45, channels=3)
     fine = smooth_noise(rng, 18, channels=3)
     amplitude = rng.uniform(1.5, 4.0)
-    grid = _grid_points(fine)
-    values = amplitude * elastic.at(grid) + rng.uniform(0.5, 1.2) * fine.values.reshape(3, -1)
+    values = amplitude * elastic.at(fine.points()) + rng.uniform(0.5, 1.2) * fine.values.reshape(3, -1)
     return Subject(
         atlas=load_atlas(),
         template_from_head=torch.tensor(affine, dtype=torch.float32),
@@ -170,11 +172,3 @@ def draw_subject(rng: np.random.Generator) -> Subject:
         ventricle_mm=rng.normal(-0.8 + 3.0 * age, 1.0),
         gap_mm=rng.uniform(0.5, 1.8) + 2.0 * age * rng.uniform(0, 1),
     )
-
-
-def _grid_points(field: Field) -> Tensor:
-    axes = [
-        float(start) + field.step * torch.arange(size)
-        for start, size in zip(field.origin, field.values.shape[1:], strict=True)
-    ]
-    return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3).float()

@@ -23,6 +23,14 @@ class Field:
     step: float
     """mm between grid points, the same along each axis."""
 
+    def points(self) -> Tensor:
+        """(X · Y · Z, 3) float32, mm: the grid points, in the order of the values."""
+        axes = [
+            float(start) + self.step * torch.arange(size)
+            for start, size in zip(self.origin, self.values.shape[1:], strict=True)
+        ]
+        return torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3).float()
+
     def at(self, points: Tensor) -> Tensor:
         """Points (N, 3) float32 in mm → values (C, N)."""
         size = torch.tensor(self.values.shape[1:], dtype=torch.float32)
@@ -46,6 +54,13 @@ def smooth_noise(
     values = gaussian_filter(rng.standard_normal((channels, *shape)), (0, 0.8, 0.8, 0.8))
     values /= values.std()
     return Field(torch.from_numpy(values.astype(np.float32)), torch.tensor(low, dtype=torch.float32), step)
+
+
+def layered(coarse: Field, fine: Field) -> Field:
+    """Two one-channel fields as one of two channels, on the finer one's grid."""
+    shape = fine.values.shape[1:]
+    both = torch.stack([coarse.at(fine.points())[0].reshape(shape), fine.values[0]])
+    return Field(both, fine.origin, fine.step)
 
 
 def smoothstep(x: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from amd_das.phantom.anatomy import HEAD_CENTRE, Subject, Tissue, rotation
-from amd_das.phantom.fields import Field, smooth_noise, smoothstep
+from amd_das.phantom.fields import Field, layered, smooth_noise, smoothstep
 
 LesionKind = Literal["iph", "ivh", "sah", "sdh", "edh", "glioma"]
 HEMORRHAGE_KINDS: Final[tuple[str, ...]] = ("iph", "ivh", "sah", "sdh", "edh")
@@ -88,19 +88,12 @@ def draw_blob(rng: np.random.Generator, centre: Sequence[float], volume_ml: floa
     # The noise is drawn over a ball of 10 units; depth_mm scales offsets to it, so big blobs have big bumps.
     coarse = smooth_noise(rng, 7.0, low=(-25,) * 3, high=(25,) * 3)
     fine = smooth_noise(rng, 2.5, low=(-25,) * 3, high=(25,) * 3)
-    points = torch.stack(
-        torch.meshgrid(
-            *[float(fine.origin[0]) + fine.step * torch.arange(n) for n in fine.values.shape[1:]], indexing="ij"
-        ),
-        -1,
-    ).reshape(-1, 3)
-    both = torch.stack([coarse.at(points)[0].reshape(fine.values.shape[1:]), fine.values[0]])
     return Blob(
         centre=torch.tensor(centre, dtype=torch.float32),
         radius_mm=float(radius),
         unit_from_mm=torch.tensor(unit, dtype=torch.float32),
         roughness=roughness,
-        noise=Field(both, fine.origin, fine.step),
+        noise=layered(coarse, fine),
     )
 
 
@@ -269,11 +262,7 @@ class Scene:
 def draw_texture(rng: np.random.Generator, coarse_mm: float = 9.0, fine_mm: float = 3.5) -> Field:
     """Two channels of noise, coarse and fine."""
     fine = smooth_noise(rng, fine_mm)
-    coarse = smooth_noise(rng, coarse_mm)
-    axes = [float(o) + fine.step * torch.arange(n) for o, n in zip(fine.origin, fine.values.shape[1:], strict=True)]
-    points = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
-    both = torch.stack([coarse.at(points)[0].reshape(fine.values.shape[1:]), fine.values[0]])
-    return Field(both, fine.origin, fine.step)
+    return layered(smooth_noise(rng, coarse_mm), fine)
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from amd_das.phantom.anatomy import HEAD_CENTRE, Subject, Tissue
+from amd_das.phantom.anatomy import HEAD_CENTRE, Subject
 from amd_das.phantom.fields import Field, smooth_noise, smoothstep
 from amd_das.phantom.lesions import HEMORRHAGE_KINDS, Lesion, Scene
 
@@ -225,7 +225,7 @@ class CtScene:
         inner = outside < reach + 1.5
         shell = (outside > gap - 1.5) & (outside < 90)
         if inner.any():
-            brain_hu, brain_fractions = self._inside(points[inner], outside[inner], reach[inner])
+            brain_hu, brain_fractions = self._inside(points[inner], outside[inner])
             hu[inner] = brain_hu
             for kind, values in brain_fractions.items():
                 fractions[kind][inner] = values
@@ -244,17 +244,14 @@ class CtScene:
             hu[near_base] = base
         return Rendered(hu, fractions)
 
-    def _inside(self, points: Tensor, outside: Tensor, reach: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _inside(self, points: Tensor, outside: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         look = self.look
-        moved = self.scene.tissue_points(points)
-        tissue = self.scene.subject.tissue(moved)
+        tissue = self.scene.subject.tissue(self.scene.tissue_points(points))
         fluid = smoothstep(tissue.outside / 1.5 + 0.5)
         grey, white = tissue.grey * (1 - fluid), tissue.white * (1 - fluid)
-        tissue = Tissue(grey, white, 1 - grey - white, tissue.ventricle, tissue.outside)
+        tissue = tissue._replace(grey=grey, white=white, csf=1 - grey - white)
         hu = look.grey_hu * grey + look.white_hu * white + look.csf_hu * tissue.csf
-        if look.small_vessel_hu > 0:
-            to_ventricle = self.scene.subject.atlas.distance.at(moved)[1]
-            hu = hu - look.small_vessel_hu * white * smoothstep(1 - to_ventricle / 14)
+        hu = hu - look.small_vessel_hu * white * smoothstep(1 - tissue.to_ventricle / 14)
         for centre, radius, change in look.hypodensities:
             weight = smoothstep((radius - (points - centre).norm(dim=1)) / 4 + 0.5) * (1 - tissue.csf)
             hu = hu + change * weight
@@ -286,11 +283,10 @@ class CtScene:
         ):
             hu = hu + (value - hu) * weight.clamp(0, 1)
         fractions: dict[str, Tensor] = {}
-        for lesion in self.scene.lesions:
-            effect = lesion.effect(points, tissue, outside)
+        effects = [lesion.effect(points, tissue, outside) for lesion in self.scene.lesions]
+        for effect in effects:
             hu = hu - 13.0 * effect.edema * (1 - tissue.csf)
-        for lesion in self.scene.lesions:
-            effect = lesion.effect(points, tissue, outside)
+        for lesion, effect in zip(self.scene.lesions, effects, strict=True):
             hu = hu + (effect.hu - hu) * effect.fraction
             for kind in fractions:
                 if kind != lesion.kind:
