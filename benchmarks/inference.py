@@ -16,7 +16,7 @@ import torch
 from amd_das.errors import ModelError
 from amd_das.inference import InferenceConfig, Predictor
 from amd_das.models import LoadedModel, ModelInfo, load_current
-from amd_das.segmentation.networks import Fcn
+from amd_das.networks.fcn import Fcn
 from amd_das.volume import Volume
 
 VARIANTS = {

@@ -11,7 +11,7 @@ import torch
 
 from amd_das import cli, doctor, models
 from amd_das.doctor import Check
-from amd_das.segmentation.networks import Fcn, FcnConfig
+from amd_das.networks.fcn import Fcn, FcnConfig
 
 
 def versions(**known: str) -> Callable[[str], str | None]:

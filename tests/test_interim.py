@@ -9,7 +9,7 @@ import torch
 from amd_das import models
 from amd_das.errors import ConfigError
 from amd_das.interim import publish
-from amd_das.segmentation.networks import Fcn, FcnConfig
+from amd_das.networks.fcn import Fcn, FcnConfig
 from amd_das.segmentation.supervised import AVERAGE, RECORD
 
 TINY = FcnConfig(stages=((4,), (4,), (8,), (8,), (8,)), decoder_tail=4)

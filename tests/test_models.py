@@ -8,7 +8,7 @@ import torch
 
 from amd_das import models
 from amd_das.errors import ModelError, NotFoundError
-from amd_das.segmentation.networks import Fcn, FcnConfig
+from amd_das.networks.fcn import Fcn, FcnConfig
 
 TINY = FcnConfig(stages=((4,), (4,), (4,), (8,), (8,)), decoder_tail=4)
 

@@ -6,8 +6,8 @@ import pytest
 from amd_das import models
 from amd_das.conventions import RESEARCH_NOTICE
 from amd_das.inference import Predictor
+from amd_das.networks.fcn import FcnConfig
 from amd_das.phantom.ct import make_ct
-from amd_das.segmentation.networks import FcnConfig
 
 
 @pytest.fixture(scope="module")

@@ -63,3 +63,15 @@ class ModelError(AmdDasError):
 
     status = 503
     code = "model"
+
+
+class TrainingError(AmdDasError):
+    """Training cannot start or go on: too little data, losses that are not finite, not enough memory or disk."""
+
+    code = "training"
+
+
+class TrainingStopped(TrainingError):
+    """Training was asked to stop, and did; it can be continued."""
+
+    code = "stopped"

@@ -15,7 +15,7 @@ import torch
 from amd_das.conventions import RESEARCH_NOTICE
 from amd_das.errors import ConfigError
 from amd_das.models import ModelInfo, save_version
-from amd_das.segmentation.networks import Fcn, FcnConfig
+from amd_das.networks.fcn import Fcn, FcnConfig
 from amd_das.segmentation.supervised import AVERAGE, RECORD, SupervisedConfig, train
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def _card(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
 | | |
 |---|---|
 | task | outline intraparenchymal hemorrhage on non-contrast head CT, slice by slice |
-| network | FCN with a VGG-16 encoder and batch normalisation, one channel, `amd_das.segmentation.networks` |
+| network | FCN with a VGG-16 encoder and batch normalisation, one channel, `amd_das.networks.fcn` |
 | input | axial slices, 240 x 240 at 1 mm, brain only, 0-100 HU scaled to [-1, 1] |
 | output | one logit per pixel |
 | trained on | {record["data"]} |

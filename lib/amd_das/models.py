@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 
 from amd_das.errors import ModelError, NotFoundError
 from amd_das.files import write_whole
-from amd_das.segmentation.networks import Fcn, FcnConfig
+from amd_das.networks.fcn import Fcn, FcnConfig
 
 MODEL_NAME = "amd_das"
 MODEL_DIR_VARIABLE = "AMD_DAS_MODEL_DIR"

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from amd_das.models import ModelInfo, save_version
-from amd_das.segmentation.networks import Fcn, FcnConfig
+from amd_das.networks.fcn import Fcn, FcnConfig
 
 AFFINE = np.array([[2.0, 0, 0, -96], [0, 2.0, 0, -110], [0, 0, 8.0, -40], [0, 0, 0, 1]])
 """Voxels of 2 × 2 × 8 mm."""

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from amd_das.inference.network import fastest_dtype, optimised
-from amd_das.segmentation.networks import Fcn, FcnConfig
+from amd_das.networks.fcn import Fcn, FcnConfig
 
 CPU = torch.device("cpu")
 

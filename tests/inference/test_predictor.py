@@ -13,8 +13,8 @@ from amd_das.errors import ConfigError, NotHeadCtError
 from amd_das.inference import InferenceConfig, Predictor
 from amd_das.inference import predictor as predictor_module
 from amd_das.models import LoadedModel, ModelInfo
+from amd_das.networks.fcn import Fcn, FcnConfig, FcnOutput
 from amd_das.preprocessing import preprocess
-from amd_das.segmentation.networks import Fcn, FcnConfig, FcnOutput
 
 INFO = ModelInfo(name="amd_das", version="test", checksum="0" * 64)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from amd_das.errors import ConfigError
-from amd_das.segmentation.networks import Fcn, FcnConfig
+from amd_das.networks.fcn import Fcn, FcnConfig
 from amd_das.segmentation.phantom_slices import PatchConfig
 from amd_das.segmentation.supervised import AVERAGE, CHECKPOINT, SupervisedConfig, train
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from amd_das.errors import UnreadableError
 from amd_das.models import CURRENT, WEIGHTS, default_model_dir, save_version
-from amd_das.segmentation.networks import Fcn
+from amd_das.networks.fcn import Fcn
 from amd_das_app.infer_task import HemorrhageInferTask
 from amd_das_app.state import State, find_task, monai_label_app, require_allowed
 from amd_das_app.uploads import save_upload, scratch_folder

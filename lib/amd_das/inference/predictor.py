@@ -17,10 +17,10 @@ from amd_das.inference.network import default_device, fastest_dtype, optimised
 from amd_das.inference.postprocess import binarise, drop_small
 from amd_das.measurement import Measurement, measure
 from amd_das.models import LoadedModel, ModelInfo
+from amd_das.networks.fcn import STRIDE, probabilities
 from amd_das.preprocessing.grid import SIZE
 from amd_das.preprocessing.pipeline import PreprocessConfig, Preprocessed, preprocess
 from amd_das.preprocessing.window import to_network
-from amd_das.segmentation.networks import STRIDE, probabilities
 from amd_das.volume import Volume
 
 logger = logging.getLogger(__name__)

@@ -322,7 +322,7 @@ def draw_contusion(rng: np.random.Generator, texture: Field, volume_ml: float | 
     x, y, z = _CONTUSION_SITES[rng.integers(len(_CONTUSION_SITES))] if rng.random() < 0.7 else _lobar_site(rng)
     side = rng.choice([-1, 1])
     centre = np.array([side * max(x + rng.normal(0, 6), 8.0), y + rng.normal(0, 6), z + rng.normal(0, 6)])
-    count = int(rng.integers(1, 8))
+    count = int(min(rng.integers(1, 8), 1 + volume // 0.7))
     shares = rng.dirichlet(np.full(count, 1.2)) * volume
     spread = (3000 * volume / (4 * np.pi)) ** (1 / 3) * rng.uniform(0.6, 1.3)
     blobs = [
@@ -338,9 +338,9 @@ def draw_contusion(rng: np.random.Generator, texture: Field, volume_ml: float | 
         hu=float(rng.uniform(48, 75)),
         texture=texture,
         texture_hu=(float(rng.uniform(2, 7)), float(rng.uniform(1, 6))),
-        density=float(rng.uniform(0.65, 1.0)),
-        patchiness=float(rng.uniform(0.0, 0.7)),
-        edge_mm=float(rng.uniform(1, 4)),
+        density=float(rng.uniform(0.75, 1.0)),
+        patchiness=float(rng.uniform(0.0, 0.5)),
+        edge_mm=float(rng.uniform(1, 3.5)),
         edema_mm=float(rng.uniform(3, 14)),
         edema=float(rng.uniform(0.3, 1.0)),
         mass_effect=float(rng.uniform(0, 0.4)),

@@ -21,7 +21,7 @@ from monai.losses import DiceLoss
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from amd_das.errors import ConfigError
-from amd_das.segmentation.networks import Fcn, FcnConfig
+from amd_das.networks.fcn import Fcn, FcnConfig
 from amd_das.segmentation.phantom_slices import PatchConfig, Slices, batches, render_training_case
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from amd_das.segmentation.networks import Fcn, FcnConfig, parameter_count
+from amd_das.networks.fcn import Fcn, FcnConfig, parameter_count
 
 TINY = FcnConfig(stages=((4,), (4,), (4,), (8,), (8,)), decoder_tail=4)
 

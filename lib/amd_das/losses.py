@@ -1,0 +1,1 @@
+"""The losses of both stages: functions of tensors, each with its equation in the paper."""

@@ -1,0 +1,1 @@
+"""Named sets of configurations of the pipeline: paper, shipped, smoke."""

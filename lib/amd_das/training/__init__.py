@@ -1,0 +1,1 @@
+"""What the trainers of both stages stand on: engine, checkpoints, progress, processes."""
