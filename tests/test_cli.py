@@ -7,10 +7,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 from amd_das import __version__, cli, inference, journey, models
 from amd_das.conventions import RESEARCH_NOTICE
 from amd_das.errors import ModelError
+from amd_das.networks.fcn import Fcn, FcnConfig
 from amd_das.output.summary import SummaryRow
 
 
@@ -134,3 +136,23 @@ def test_help_and_version_answer_without_loading_torch() -> None:
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert outcome.stdout.strip() == f"amd-das {__version__}"
+
+
+def test_models_are_listed_chosen_and_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = Fcn(FcnConfig(stages=((4,), (4,), (4,), (8,), (8,)), decoder_tail=4))
+    first = models.save_version(tmp_path, network, training={}, metrics={"mean_dice": 0.5}, card="c").version
+    with torch.no_grad():
+        network.classifier.weight += 1
+    second = models.save_version(tmp_path, network, training={}, metrics={}, card="c").version
+    where = ["--model-dir", str(tmp_path)]
+
+    assert cli.main(["models", *where]) == 0
+    assert set(capsys.readouterr().out.splitlines()) == {f"  {first}  mean_dice 0.5", f"* {second}"}
+    assert cli.main(["models", "use", first, *where]) == 0
+    assert models.current_version(tmp_path) == first
+    assert cli.main(["models", "remove", first, *where]) == 2
+    assert "is in use" in capsys.readouterr().err
+    assert cli.main(["models", "remove", second, *where]) == 0
+    assert models.list_versions(tmp_path) == [first]
+    assert cli.main(["models", "use", *where]) == 2
+    assert "needs a version" in capsys.readouterr().err

@@ -100,3 +100,20 @@ def test_current_must_name_a_version(tmp_path: Path) -> None:
     (tmp_path / models.CURRENT).write_text("../../etc\n")
     with pytest.raises(ModelError, match="should name a version"):
         models.load_current(tmp_path)
+
+
+def test_a_version_out_of_use_can_be_removed_and_the_one_in_use_cannot(tmp_path: Path) -> None:
+    first, second = save(tmp_path, seed=1), save(tmp_path, seed=2)
+    with pytest.raises(ModelError, match="in use"):
+        models.remove_version(tmp_path, second.version)
+    models.remove_version(tmp_path, first.version)
+    assert models.list_versions(tmp_path) == [second.version]
+    assert [path.name for path in (tmp_path / "versions").iterdir()] == [second.version]
+    with pytest.raises(NotFoundError, match=second.version):
+        models.remove_version(tmp_path, first.version)
+
+
+def test_the_record_can_be_read_without_the_weights(tmp_path: Path) -> None:
+    info = save(tmp_path)
+    (tmp_path / "versions" / info.version / models.WEIGHTS).unlink()
+    assert models.read_info(tmp_path, info.version) == info

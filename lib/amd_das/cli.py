@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from amd_das import __version__
 from amd_das.conventions import RESEARCH_NOTICE
-from amd_das.errors import AmdDasError
+from amd_das.errors import AmdDasError, ConfigError
 
 if TYPE_CHECKING:
     from amd_das.output.summary import SummaryRow
@@ -103,6 +103,25 @@ def _doctor(args: argparse.Namespace) -> int:
     return SOME_FAILED if any(check.state == "fault" for check in checks) else DONE
 
 
+def _models(args: argparse.Namespace) -> int:
+    from amd_das import models
+
+    folder = args.model_dir or models.default_model_dir()
+    if args.action != "list" and not args.version:
+        raise ConfigError(f"models {args.action} needs a version; there are: {', '.join(models.list_versions(folder))}")
+    if args.action == "use":
+        models.load_version(folder, args.version)  # whole and sound, before anyone relies on it
+        models.use_version(folder, args.version)
+    elif args.action == "remove":
+        models.remove_version(folder, args.version)
+    used = models.current_version(folder) if (folder / models.CURRENT).exists() else None
+    for version in models.list_versions(folder):
+        metrics = models.read_info(folder, version).metrics
+        scores = ", ".join(f"{name} {value}" for name, value in metrics.items() if isinstance(value, int | float))
+        _say(f"{'*' if version == used else ' '} {version}  {scores}".rstrip())
+    return DONE
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="amd-das",
@@ -156,6 +175,17 @@ def _parser() -> argparse.ArgumentParser:
     phantom.add_argument("--seed", type=int, default=0, metavar="S", help="(%(default)s)")
     phantom.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="where cases go")
     phantom.set_defaults(run=_phantom)
+
+    versions = commands.add_parser(
+        "models",
+        parents=[shared, model],
+        help="list model versions, choose one, remove one",
+        description="List the versions of the model (* is in use), go back to another, or remove one. A running "
+        "server takes up the change by itself.",
+    )
+    versions.add_argument("action", choices=("list", "use", "remove"), nargs="?", default="list")
+    versions.add_argument("version", nargs="?", help="as listed; for use and remove")
+    versions.set_defaults(run=_models)
 
     doctor = commands.add_parser(
         "doctor",

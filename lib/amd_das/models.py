@@ -113,6 +113,39 @@ def use_version(model_dir: Path, version: str) -> None:
     write_whole(model_dir / CURRENT, f"{version}\n".encode())
 
 
+def remove_version(model_dir: Path, version: str) -> None:
+    """Delete a version that is not in use.
+
+    Raises:
+        NotFoundError: there is no such version.
+        ModelError: it is the one in use.
+    """
+    if version not in list_versions(model_dir):
+        raise NotFoundError(f"no model version {version!r}; there are: {', '.join(list_versions(model_dir)) or 'none'}")
+    if (model_dir / CURRENT).exists() and current_version(model_dir) == version:
+        raise ModelError(f"model version {version!r} is in use; put another to use first (amd-das models use VERSION)")
+    folder = model_dir / "versions" / version
+    going = folder.with_name(f".removed-{version}")  # out of sight at once, whole; then its files
+    folder.rename(going)
+    shutil.rmtree(going)
+
+
+def read_info(model_dir: Path, version: str) -> ModelInfo:
+    """What the record of a version says, its weights unread; raises ModelError for a damaged record."""
+    return _read_record(model_dir, version)[0]
+
+
+def _read_record(model_dir: Path, version: str) -> tuple[ModelInfo, FcnConfig]:
+    try:
+        record = json.loads((model_dir / "versions" / version / RECORD).read_text())
+        config = FcnConfig(**{**record["network"], "stages": tuple(map(tuple, record["network"]["stages"]))})
+        return ModelInfo(**{key: record[key] for key in ModelInfo.__dataclass_fields__}), config
+    except FileNotFoundError:
+        raise ModelError(f"model version {version!r} lacks its file {RECORD!r}") from None
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ModelError(f"{RECORD} of model version {version!r} is damaged: {error}") from None
+
+
 def list_versions(model_dir: Path) -> list[str]:
     """Names of all whole versions, oldest first."""
     return sorted(path.parent.name for path in (model_dir / "versions").glob(f"[!.]*/{RECORD}"))
@@ -139,16 +172,11 @@ def load_current(model_dir: Path | None = None) -> LoadedModel:
 
 def load_version(model_dir: Path, version: str) -> LoadedModel:
     """One version, its checksum compared and every tensor accounted for; raises ModelError otherwise."""
-    folder = model_dir / "versions" / version
+    info, config = _read_record(model_dir, version)
     try:
-        record = json.loads((folder / RECORD).read_text())
-        weights = (folder / WEIGHTS).read_bytes()
-        config = FcnConfig(**{**record["network"], "stages": tuple(map(tuple, record["network"]["stages"]))})
-        info = ModelInfo(**{key: record[key] for key in ModelInfo.__dataclass_fields__})
-    except FileNotFoundError as error:
-        raise ModelError(f"model version {version!r} lacks its file {Path(error.filename).name!r}") from None
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ModelError(f"{RECORD} of model version {version!r} is damaged: {error}") from None
+        weights = (model_dir / "versions" / version / WEIGHTS).read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"model version {version!r} lacks its file {WEIGHTS!r}") from None
     checksum = hashlib.sha256(weights).hexdigest()
     if checksum != info.checksum:
         raise ModelError(
