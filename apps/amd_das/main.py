@@ -22,6 +22,7 @@ from amd_das.models import load_current  # noqa: E402
 from amd_das.reading import ReadingConfig  # noqa: E402
 from amd_das_app.batch import CpuSafeBatchInfer  # noqa: E402
 from amd_das_app.infer_task import TASK_NAME, HemorrhageInferTask  # noqa: E402
+from amd_das_app.model_choice import model_choice  # noqa: E402
 from amd_das_app.settings import server_settings  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -50,11 +51,16 @@ class AmdDasApp(MONAILabelApp):
         """What clients ask first; says so when there is no model."""
         info = super().info()
         if self.model_error is not None:
-            info["description"] += f" No model, so nothing can be segmented: {self.model_error}."
+            served = self._infers.get(TASK_NAME)
+            state = (
+                f"Model {served.model.info.version} still serves" if served else "No model, nothing can be segmented"
+            )
+            info["description"] += f" {state}: {self.model_error}."
         return info
 
     def init_infers(self) -> dict[str, InferTask]:
         """The one task, or none when the model is absent or damaged."""
+        self.model_choice = model_choice()
         try:
             model = load_current()
         except ModelError as error:
@@ -66,8 +72,13 @@ class AmdDasApp(MONAILabelApp):
         return {TASK_NAME: HemorrhageInferTask(model, self.reading)}
 
     def reload_model(self) -> None:
-        """Take up the model now in use."""
-        self._infers = self.init_infers()
+        """Take up the model now in use, requests under way finishing with the one they began with.
+
+        A damaged version is reported, and the one before it stays; without a choice there is no model any more.
+        """
+        before = self._infers
+        infers = self.init_infers()
+        self._infers = infers or (before if self.model_choice else {})
 
     def init_strategies(self) -> dict[str, Strategy]:
         """How the next scan to label is chosen."""

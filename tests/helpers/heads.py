@@ -34,8 +34,11 @@ def write_head(path: Path, *, bleed_x: float = 10.0) -> Path:
     return path
 
 
-def save_blood_detector(model_dir: Path) -> ModelInfo:
-    """A network of one channel with weights set by hand: a pixel is hemorrhage above 55 HU, at half resolution."""
+def save_blood_detector(model_dir: Path, bias: float = -10.0, *, make_current: bool = True) -> ModelInfo:
+    """A network of one channel with weights set by hand: a pixel is hemorrhage above 55 HU, at half resolution.
+
+    A ``bias`` further down moves that threshold up: -20 makes it 60 HU, -40 finds nothing in :func:`make_head`.
+    """
     network = Fcn(FcnConfig(stages=((1,),) * 5, decoder_tail=1))
     with torch.no_grad():
         for parameter in network.parameters():
@@ -46,5 +49,7 @@ def save_blood_detector(model_dir: Path) -> ModelInfo:
         network.encoder[0][0].weight[0, 0, 1, 1] = 1.0  # passes what is above the middle of the window, 50 HU
         network.decoder[-1][0].weight[0, 0, 1:, 1:] = 1.0  # doubles each pixel
         network.classifier.weight.fill_(100.0)
-        network.classifier.bias.fill_(-10.0)
-    return save_version(model_dir, network, training={}, metrics={}, card="Set by hand, for tests.\n")
+        network.classifier.bias.fill_(bias)
+    return save_version(
+        model_dir, network, training={}, metrics={}, card="Set by hand, for tests.\n", make_current=make_current
+    )

@@ -1,5 +1,6 @@
 """The ASGI application: guards, our endpoints, then those of MONAI Label that are served as they are."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from amd_das_app.batch import BatchRunner
 from amd_das_app.devices import DeviceQueues
 from amd_das_app.errors import install_error_handlers
 from amd_das_app.guard import Guard
+from amd_das_app.model_choice import follow_model_choice
 from amd_das_app.recent_log import RecentLog
 from amd_das_app.routes_pages import pages_router
 from amd_das_app.settings import ServerSettings
@@ -27,7 +29,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     instance = monai_label_app()
     instance.server_mode(True)
     instance.on_init_complete()
+    follower = asyncio.create_task(follow_model_choice())
     yield
+    follower.cancel()
     await app.state.server.batch.stop()
 
 

@@ -53,7 +53,7 @@ def find_task(model: str) -> HemorrhageInferTask:
     app = monai_label_app()
     if model != TASK_NAME:
         raise NotFoundError(f"no model {quoted(model)}; there is {TASK_NAME!r}")
-    if app.model_error is not None:
+    task: HemorrhageInferTask | None = app._infers.get(TASK_NAME)
+    if task is None:
         raise ModelError(str(app.model_error))
-    task: HemorrhageInferTask = app._infers[TASK_NAME]
     return task
