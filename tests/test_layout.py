@@ -44,7 +44,7 @@ FLOORS = [
     {"models"},
     {"inference"},
     {"output"},
-    {"journey", "interim", "doctor", "presets"},
+    {"journey", "interim", "doctor"},
     {"pipeline"},
     {"cli"},
 ]

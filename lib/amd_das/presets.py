@@ -1,1 +1,0 @@
-"""Named sets of configurations of the pipeline: paper, shipped, smoke."""
