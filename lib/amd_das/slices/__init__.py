@@ -1,1 +1,6 @@
-"""The slices of a domain on disk: written once from volumes, read memory-mapped by everything that trains."""
+"""Slices on disk: what training reads. ``store`` holds them, ``prepare`` makes them from volumes."""
+
+from amd_das.slices.index import CaseSlices, Domain
+from amd_das.slices.store import SliceStore, SliceWriter, lesion_pixels, network_image, network_label
+
+__all__ = ["CaseSlices", "Domain", "SliceStore", "SliceWriter", "lesion_pixels", "network_image", "network_label"]
