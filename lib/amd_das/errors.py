@@ -68,6 +68,7 @@ class ModelError(AmdDasError):
 class TrainingError(AmdDasError):
     """Training cannot start or go on: too little data, losses that are not finite, not enough memory or disk."""
 
+    status = 422
     code = "training"
 
 
