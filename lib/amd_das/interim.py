@@ -21,9 +21,7 @@ from amd_das.segmentation.supervised import AVERAGE, RECORD, SupervisedConfig, t
 logger = logging.getLogger(__name__)
 
 
-def publish(
-    workdir: Path, model_dir: Path, metrics: Mapping[str, Any], network_config: FcnConfig | None = None
-) -> ModelInfo:
+def publish(workdir: Path, model_dir: Path, metrics: Mapping[str, Any]) -> ModelInfo:
     """Put the weights of a finished run into a model folder, with a card, and to use.
 
     Raises:
@@ -31,9 +29,9 @@ def publish(
     """
     if not (workdir / AVERAGE).is_file() or not (workdir / RECORD).is_file():
         raise ConfigError(f"no finished run in {workdir}: expected {AVERAGE} and {RECORD}; train first")
-    network = Fcn(network_config)
-    network.load_state_dict(torch.load(workdir / AVERAGE, weights_only=True))
     record = json.loads((workdir / RECORD).read_text())
+    network = Fcn(FcnConfig.from_record(record["config"]["network"]))
+    network.load_state_dict(torch.load(workdir / AVERAGE, weights_only=True))
     return save_version(model_dir, network, training=record, metrics=metrics, card=_card(record, metrics))
 
 
@@ -46,7 +44,7 @@ def _card(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
 | | |
 |---|---|
 | task | outline intraparenchymal hemorrhage on non-contrast head CT, slice by slice |
-| network | FCN with a VGG-16 encoder and batch normalisation, one channel, `amd_das.networks.fcn` |
+| network | FCN with a VGG-16 encoder of half width and batch normalisation, one channel, `amd_das.networks.fcn` |
 | input | axial slices, 240 x 240 at 1 mm, brain only, 0-100 HU scaled to [-1, 1] |
 | output | one logit per pixel |
 | trained on | {record["data"]} |

@@ -138,8 +138,8 @@ def read_info(model_dir: Path, version: str) -> ModelInfo:
 def _read_record(model_dir: Path, version: str) -> tuple[ModelInfo, FcnConfig]:
     try:
         record = json.loads((model_dir / "versions" / version / RECORD).read_text())
-        config = FcnConfig(**{**record["network"], "stages": tuple(map(tuple, record["network"]["stages"]))})
-        return ModelInfo(**{key: record[key] for key in ModelInfo.__dataclass_fields__}), config
+        info = ModelInfo(**{key: record[key] for key in ModelInfo.__dataclass_fields__})
+        return info, FcnConfig.from_record(record["network"])
     except FileNotFoundError:
         raise ModelError(f"model version {version!r} lacks its file {RECORD!r}") from None
     except (json.JSONDecodeError, KeyError, TypeError) as error:

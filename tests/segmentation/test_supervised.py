@@ -15,7 +15,7 @@ from amd_das.segmentation.supervised import AVERAGE, CHECKPOINT, SupervisedConfi
 
 TINY = FcnConfig(stages=((4,), (4,), (8,), (8,), (8,)), decoder_tail=4)
 CONFIG = SupervisedConfig(
-    cases=1, first_cases=1, steps=6, checkpoint_steps=3, patch=(64, 96), patches=PatchConfig(batch=4)
+    network=TINY, cases=1, first_cases=1, steps=6, checkpoint_steps=3, patch=(64, 96), patches=PatchConfig(batch=4)
 )
 
 
@@ -34,7 +34,7 @@ def workdir(tmp_path: Path) -> Path:
 
 
 def test_a_run_ends_with_weights_and_a_record(workdir: Path) -> None:
-    network = train(CONFIG, workdir, TINY)
+    network = train(CONFIG, workdir)
     assert not network.training
     saved = torch.load(workdir / AVERAGE, weights_only=True)
     assert all(torch.equal(saved[name], value) for name, value in network.state_dict().items())
@@ -43,11 +43,11 @@ def test_a_run_ends_with_weights_and_a_record(workdir: Path) -> None:
 
 
 def test_an_interrupted_run_continues_where_it_was(workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
-    train(replace(CONFIG, steps=3), workdir, TINY)
+    train(replace(CONFIG, steps=3), workdir)
     before = torch.load(workdir / CHECKPOINT, weights_only=True)
     assert before["step"] == 3
     with caplog.at_level("INFO"):
-        train(CONFIG, workdir, TINY)
+        train(CONFIG, workdir)
     assert "continuing at step 3" in caplog.text
     assert torch.load(workdir / CHECKPOINT, weights_only=True)["step"] == 6
 
@@ -55,7 +55,7 @@ def test_an_interrupted_run_continues_where_it_was(workdir: Path, caplog: pytest
 @pytest.mark.slow
 def test_it_learns_to_find_a_bright_disc(workdir: Path) -> None:
     config = replace(CONFIG, steps=120, learning_rate=5e-3, average=0.9)
-    network = train(config, workdir, TINY)
+    network = train(config, workdir)
     with np.load(workdir / "cases" / "100000.npz") as data:
         image = torch.from_numpy(data["stripped"][:1].astype(np.float32))[None] / 127.5 - 1
         disc = torch.from_numpy(np.unpackbits(data["iph"], count=240 * 240).reshape(240, 240).astype(bool))

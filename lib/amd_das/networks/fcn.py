@@ -5,9 +5,9 @@ for their joining by element-wise addition. Batch normalisation is ours: no Imag
 VGG-16 without it hardly trains from scratch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,16 @@ class FcnConfig:
 
     decoder_tail: int = 32
     """Channels of the last decoder map, the hidden features handed to the domain discriminator (ours)."""
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "FcnConfig":
+        """From ``asdict`` of one that went through JSON; raises KeyError or TypeError for anything else."""
+        return cls(**{**record, "stages": tuple(map(tuple, record["stages"]))})
+
+    @classmethod
+    def narrowed(cls, divisor: int) -> "FcnConfig":
+        """VGG-16 with each channel count divided: 2 needs a quarter of the arithmetic, for training without a GPU."""
+        return cls(stages=tuple(tuple(width // divisor for width in stage) for stage in cls().stages))
 
 
 class FcnOutput(NamedTuple):

@@ -30,10 +30,10 @@ class PatchConfig:
     batch: int = 12
     """Patches a batch (paper's stage 2: 12)."""
 
-    lesion_share: float = 0.65
+    lesion_share: float = 0.55
     """Part of the patches from slices with an intraparenchymal bleed, centred near it."""
 
-    other_share: float = 0.15
+    other_share: float = 0.25
     """Part of the patches from slices with other bleeds only; the rest is drawn from all slices."""
 
 

@@ -36,14 +36,17 @@ CHECKPOINT, AVERAGE, RECORD = "checkpoint.pt", "average.pt", "record.json"
 class SupervisedConfig:
     """One training run. All numbers are ours: this run stands in for the paper's stages until they exist."""
 
-    cases: int = 388
+    cases: int = 800
     """Phantom heads rendered for training."""
 
     first_cases: int = 60
     """Training begins when this many are there."""
 
-    steps: int = 2900
+    steps: int = 8000
     """Optimiser steps; the learning rate is annealed over them."""
+
+    network: FcnConfig = field(default_factory=lambda: FcnConfig.narrowed(2))
+    """The FCN at half of VGG-16's width: three times as many steps in the same time on two cores."""
 
     patches: PatchConfig = field(default_factory=PatchConfig)
     patch: tuple[int, int] = (128, 160)
@@ -55,7 +58,7 @@ class SupervisedConfig:
     learning_rate: float = 1.5e-3
     """Peak of AdamW's schedule: linear warm-up over 5 % of the steps, then half a cosine."""
 
-    average: float = 0.998
+    average: float = 0.999
     """Decay of the running average of the weights, which is what is kept."""
 
     checkpoint_steps: int = 200
@@ -80,7 +83,7 @@ def _learning_rate(config: SupervisedConfig, step: int) -> float:
     return max(config.learning_rate * shape, 1e-6)
 
 
-def train(config: SupervisedConfig, workdir: Path, network_config: FcnConfig | None = None) -> Fcn:
+def train(config: SupervisedConfig, workdir: Path) -> Fcn:
     """Render the cases, train, and return the averaged network in evaluation mode.
 
     ``workdir`` receives ``cases/``, ``checkpoint.pt`` (to continue an interrupted run), ``average.pt`` and
@@ -101,7 +104,7 @@ def train(config: SupervisedConfig, workdir: Path, network_config: FcnConfig | N
         if not slices.items:
             raise ConfigError("no phantom case could be rendered; see the warnings above")
         logger.info("training begins with %d cases", len(slices.known))
-        return _fit(config, workdir, slices, Fcn(network_config), Fcn(network_config))
+        return _fit(config, workdir, slices, Fcn(config.network), Fcn(config.network))
     finally:
         for renderer in renderers:
             renderer.terminate()
