@@ -1,1 +1,5 @@
 """The matching mechanism: which MRI slices and CT slices look alike (section 3.1.4)."""
+
+from amd_das.matching.pairs import MatchConfig, Matches, match
+
+__all__ = ["MatchConfig", "Matches", "match"]
