@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from amd_das.errors import ConfigError
+from amd_das.phantom import files
 from amd_das.phantom.case import PhantomCase
 from amd_das.phantom.ct import make_ct
 from amd_das.phantom.files import dicom_slices, write_cases
@@ -69,3 +70,19 @@ def test_a_wrong_setting_is_explained(tmp_path: Path, wrong: dict[str, object]) 
     with pytest.raises(ConfigError, match="expected kind one of"):
         write_cases(directory=tmp_path, **settings)  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_finished_cases_are_left_when_resuming_and_each_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+
+    def write(**options: bool) -> list[Path]:
+        return write_cases(
+            count=2, kind="ct", format="nifti", seed=4, directory=tmp_path, matrix=32, processes=1, **options
+        )
+
+    write(after=told.append)  # type: ignore[arg-type]
+    assert told == [1, 2]
+    monkeypatch.setattr(files, "make_ct", lambda *_, **__: pytest.fail("rendered again"))
+    assert [path.name for path in write(resume=True)] == ["phantom-ct-0004.nii.gz", "phantom-ct-0005.nii.gz"]

@@ -1,5 +1,7 @@
 """A non-contrast head CT: draw a subject, what happened to it, how it looks and who scans it; then scan."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from amd_das.phantom.anatomy import Subject, draw_subject
@@ -50,3 +52,10 @@ def make_ct(
     drawn = draw_scanner(rng, matrix=matrix)
     scene = CtScene(subject, lesions, draw_look(rng))
     return scan(scene, scanner or drawn, rng, case_id or f"phantom-ct-{seed:04d}")
+
+
+def make_training_ct(seed: int) -> PhantomCase:
+    """One CT as trainings need many of: 256 x 256, one slice in 7-11 mm, a tenth of the work of :func:`make_ct`."""
+    rng = np.random.default_rng([seed, 1])
+    scanner = replace(draw_scanner(rng, matrix=256), distance_mm=float(rng.uniform(7, 11)), subslices=2)
+    return make_ct(seed, matrix=256, scanner=scanner)

@@ -3,7 +3,7 @@
 import json
 import multiprocessing
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
@@ -15,9 +15,10 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from amd_das.errors import ConfigError
+from amd_das.files import write_whole
 from amd_das.phantom.case import PhantomCase
-from amd_das.phantom.ct import make_ct
-from amd_das.phantom.flair import make_flair
+from amd_das.phantom.ct import make_ct, make_training_ct
+from amd_das.phantom.flair import TRAINING_SHAPE, make_flair
 from amd_das.volume import Volume
 
 Kind = Literal["ct", "flair"]
@@ -35,13 +36,18 @@ def write_cases(
     seed: int,
     directory: Path,
     matrix: int = 512,
+    for_training: bool = False,
+    resume: bool = False,
     processes: int | None = None,
+    after: Callable[[int], None] | None = None,
 ) -> list[Path]:
     """Render the seeds ``seed … seed + count - 1``; returns what was written under ``directory/images``, in that order.
 
     ``images/<case>.nii.gz`` or ``images/<case>/0001.dcm …``; ``masks/<case>-<lesion kind>.nii.gz`` on the same grid
     (only kinds that are there, and always "iph" or "glioma"); ``records/<case>.json`` says what was drawn.
-    ``matrix`` is the CT's pixels along a side; ``processes`` None means one for each processor.
+    ``matrix`` is the CT's pixels along a side; ``for_training`` makes cases of fewer slices, a tenth of the work (see
+    `make_training_ct` and `TRAINING_SHAPE`); ``resume`` leaves finished cases as they are; ``processes`` None means one for each processor; ``after`` is told
+    the number of cases done, and may raise to stop.
 
     Raises:
         ConfigError: an unknown kind or format, or a count below one.
@@ -52,34 +58,60 @@ def write_cases(
             f"format one of {FORMATS}, a count of at least 1 and a seed of at least 0"
         )
     processes = min(processes or os.cpu_count() or 1, count)
-    one = partial(_write_case, kind=kind, format=format, directory=directory, matrix=matrix)
+    render = _renderer(kind, matrix, for_training=for_training)
+    one = partial(_write_case, render=render, kind=kind, format=format, directory=directory, resume=resume)
     seeds = range(seed, seed + count)
     if processes == 1:
-        return [one(number) for number in seeds]
+        return _gathered(map(one, seeds), after)
     with multiprocessing.get_context("spawn").Pool(processes, torch.set_num_threads, (1,)) as pool:
-        return list(pool.imap(one, seeds))
+        return _gathered(pool.imap(one, seeds), after)
 
 
-def _write_case(seed: int, *, kind: Kind, format: Format, directory: Path, matrix: int) -> Path:
-    case = make_ct(seed, matrix=matrix) if kind == "ct" else make_flair(seed)
-    for name in ("images", "masks", "records"):
-        (directory / name).mkdir(parents=True, exist_ok=True)
-    name = case.volume.case_id
+def _renderer(kind: Kind, matrix: int, *, for_training: bool) -> Callable[[int], PhantomCase]:
+    if kind == "ct":
+        return make_training_ct if for_training else partial(make_ct, matrix=matrix)
+    return partial(make_flair, shape=TRAINING_SHAPE) if for_training else make_flair
+
+
+def _gathered(paths: Iterable[Path], after: Callable[[int], None] | None) -> list[Path]:
+    gathered = []
+    for path in paths:
+        gathered.append(path)
+        if after:
+            after(len(gathered))
+    return gathered
+
+
+def _write_case(
+    seed: int,
+    *,
+    render: Callable[[int], PhantomCase],
+    kind: Kind,
+    format: Format,
+    directory: Path,
+    resume: bool,
+) -> Path:
+    name = f"phantom-{kind}-{seed:04d}"
+    path = directory / "images" / (f"{name}.nii.gz" if format == "nifti" else name)
+    record = directory / "records" / f"{name}.json"
+    if resume and record.exists():
+        return path
+    case = render(seed)
+    for folder in (path.parent, directory / "masks", record.parent):
+        folder.mkdir(parents=True, exist_ok=True)
     for lesion, mask in case.masks.items():
         if mask.any() or lesion in ("iph", "glioma"):
             nibabel.save(nibabel.Nifti1Image(mask, case.volume.affine), directory / "masks" / f"{name}-{lesion}.nii.gz")
-    (directory / "records" / f"{name}.json").write_text(json.dumps({"seed": seed, **case.record}, indent=2) + "\n")
     if format == "nifti":
-        path = directory / "images" / f"{name}.nii.gz"
         image = nibabel.Nifti1Image(case.volume.array.astype(np.int16), case.volume.affine)
         image.header.set_xyzt_units("mm")
         nibabel.save(image, path)
-        return path
-    folder = directory / "images" / name
-    folder.mkdir(exist_ok=True)
-    for number, dataset in enumerate(dicom_slices(case, modality="CT" if kind == "ct" else "MR"), start=1):
-        dataset.save_as(folder / f"{number:04d}.dcm", write_like_original=False)
-    return folder
+    else:
+        path.mkdir(exist_ok=True)
+        for number, dataset in enumerate(dicom_slices(case, modality="CT" if kind == "ct" else "MR"), start=1):
+            dataset.save_as(path / f"{number:04d}.dcm", write_like_original=False)
+    write_whole(record, (json.dumps({"seed": seed, **case.record}, indent=2) + "\n").encode())  # last: all is there
+    return path
 
 
 def _digits(values: Iterable[float]) -> list[str]:

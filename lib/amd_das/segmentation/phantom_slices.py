@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, interpolate
 
 from amd_das.errors import AmdDasError
-from amd_das.phantom.ct import make_ct
-from amd_das.phantom.scanner import draw_scanner
+from amd_das.phantom.ct import make_training_ct
 from amd_das.preprocessing import preprocess
 from amd_das.preprocessing.window import to_network, to_window
 
@@ -42,10 +41,7 @@ def render_training_case(seed: int, directory: Path) -> Path | None:
     path = directory / f"{seed}.npz"
     if path.exists():
         return path
-    rng = np.random.default_rng([seed, 1])
-    drawn = draw_scanner(rng, matrix=256)
-    scanner = replace(drawn, distance_mm=float(rng.uniform(7, 11)), subslices=2)
-    case = make_ct(seed, matrix=256, scanner=scanner)
+    case = make_training_ct(seed)
     try:
         done = preprocess(case.volume)
     except AmdDasError as error:
