@@ -46,8 +46,8 @@ def write_cases(
     ``images/<case>.nii.gz`` or ``images/<case>/0001.dcm …``; ``masks/<case>-<lesion kind>.nii.gz`` on the same grid
     (only kinds that are there, and always "iph" or "glioma"); ``records/<case>.json`` says what was drawn.
     ``matrix`` is the CT's pixels along a side; ``for_training`` makes cases of fewer slices, a tenth of the work (see
-    `make_training_ct` and `TRAINING_SHAPE`); ``resume`` leaves finished cases as they are; ``processes`` None means one for each processor; ``after`` is told
-    the number of cases done, and may raise to stop.
+    `make_training_ct` and `TRAINING_SHAPE`); ``resume`` leaves finished cases as they are; ``processes`` None means
+    one for each processor; ``after`` is told the number of cases done, and may raise to stop.
 
     Raises:
         ConfigError: an unknown kind or format, or a count below one.
