@@ -1,6 +1,7 @@
 """The FLAIR phantom: skull-stripped, bright where the tumour is, seeded."""
 
 import numpy as np
+import pytest
 
 from amd_das.phantom.flair import SHAPE, make_flair
 
@@ -30,3 +31,12 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
 def test_the_form_is_that_of_the_decathlon() -> None:
     assert SHAPE == (240, 240, 155)
     assert np.allclose(make_flair(0, shape=(8, 8, 2)).volume.spacing, 1.0)
+
+
+def test_slices_further_apart_are_the_same_head() -> None:
+    near, far = (make_flair(3, shape=(240, 240, count), distance_mm=mm) for count, mm in ((7, 1.0), (3, 3.0)))
+    middle = [case.volume.affine[2, 3] + case.volume.affine[2, 2] * (case.volume.shape[2] // 2) for case in (near, far)]
+    assert abs(middle[0] - middle[1]) <= 2
+    below = [near.volume.array[:, :, k].mean() for k in range(7)]
+    assert min(below) * 0.98 < far.volume.array[:, :, 1].mean() < max(below) * 1.02
+    assert far.volume.voxel_ml == pytest.approx(3 * near.volume.voxel_ml)

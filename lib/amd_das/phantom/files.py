@@ -18,7 +18,7 @@ from amd_das.errors import ConfigError
 from amd_das.files import write_whole
 from amd_das.phantom.case import PhantomCase
 from amd_das.phantom.ct import make_ct, make_training_ct
-from amd_das.phantom.flair import TRAINING_SHAPE, make_flair
+from amd_das.phantom.flair import make_flair, make_training_flair
 from amd_das.volume import Volume
 
 Kind = Literal["ct", "flair"]
@@ -45,9 +45,9 @@ def write_cases(
 
     ``images/<case>.nii.gz`` or ``images/<case>/0001.dcm …``; ``masks/<case>-<lesion kind>.nii.gz`` on the same grid
     (only kinds that are there, and always "iph" or "glioma"); ``records/<case>.json`` says what was drawn.
-    ``matrix`` is the CT's pixels along a side; ``for_training`` makes cases of fewer slices, a tenth of the work (see
-    `make_training_ct` and `TRAINING_SHAPE`); ``resume`` leaves finished cases as they are; ``processes`` None means
-    one for each processor; ``after`` is told the number of cases done, and may raise to stop.
+    ``matrix`` is the CT's pixels along a side; ``for_training`` makes cases of fewer slices (see `make_training_ct`
+    and `make_training_flair`); ``resume`` leaves finished cases as they are; ``processes`` None means one for each
+    processor; ``after`` is told the number of cases done, and may raise to stop.
 
     Raises:
         ConfigError: an unknown kind or format, or a count below one.
@@ -70,7 +70,7 @@ def write_cases(
 def _renderer(kind: Kind, matrix: int, *, for_training: bool) -> Callable[[int], PhantomCase]:
     if kind == "ct":
         return make_training_ct if for_training else partial(make_ct, matrix=matrix)
-    return partial(make_flair, shape=TRAINING_SHAPE) if for_training else make_flair
+    return make_training_flair if for_training else make_flair
 
 
 def _gathered(paths: Iterable[Path], after: Callable[[int], None] | None) -> list[Path]:

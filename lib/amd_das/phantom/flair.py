@@ -14,28 +14,36 @@ from amd_das.volume import Volume
 SHAPE: Final = (240, 240, 155)
 """Voxels, 1 mm each (Decathlon Task01 and BraTS)."""
 
-TRAINING_SHAPE: Final = (240, 240, 40)
-"""The middle of it, about the slices 60-99 that the paper uses: a quarter of the work."""
+_TRAINING_SLICES: Final = 40
+_TRAINING_DISTANCE_MM: Final = 3.5
 
 
-def _affine() -> np.ndarray:
-    affine = np.diag([-1.0, -1.0, 1.0, 1.0])
-    centre = np.array([(SHAPE[0] - 1) / 2, (SHAPE[1] - 1) / 2, 72.0])
-    affine[:3, 3] = HEAD_CENTRE.numpy() - affine[:3, :3] @ centre
+def _affine(shape: tuple[int, int, int], distance_mm: float) -> np.ndarray:
+    affine = np.diag([-1.0, -1.0, distance_mm, 1.0])
+    whole = np.array([(SHAPE[0] - 1) / 2, (SHAPE[1] - 1) / 2, 72.0 / distance_mm])
+    first = (np.array([*SHAPE[:2], round(SHAPE[2] / distance_mm)]) - shape) // 2
+    affine[:3, 3] = HEAD_CENTRE.numpy() + affine[:3, :3] @ (first - whole)
     return affine
 
 
-def make_flair(seed: int, *, shape: tuple[int, int, int] = SHAPE, case_id: str | None = None) -> PhantomCase:
+def make_training_flair(seed: int) -> PhantomCase:
+    """One FLAIR as trainings need many of: a slice in 3.5 mm over the whole brain, a quarter of the work."""
+    return make_flair(seed, shape=(*SHAPE[:2], _TRAINING_SLICES), distance_mm=_TRAINING_DISTANCE_MM)
+
+
+def make_flair(
+    seed: int, *, shape: tuple[int, int, int] = SHAPE, distance_mm: float = 1.0, case_id: str | None = None
+) -> PhantomCase:
     """One FLAIR from a seed: intensities in arbitrary units, 0 outside the brain; mask "glioma" is the whole tumour.
 
-    ``shape`` smaller than the standard one gives the middle of the field of view, for tests.
+    ``shape`` smaller than the standard one gives the middle of the field of view, for tests; ``distance_mm`` is that
+    of its slices.
     """
     rng = np.random.default_rng([seed, 0xF1])
     subject = draw_subject(rng)
     glioma = draw_glioma(rng, draw_texture(rng))
     scene = Scene(subject=subject, lesions=(glioma,))
-    affine = _affine()
-    affine[:3, 3] = (affine @ np.append((np.array(SHAPE) - shape) // 2, 1))[:3]
+    affine = _affine(shape, distance_mm)
     pose = rotation(np.deg2rad(rng.normal(0, 3, 3)))
     centre = HEAD_CENTRE.numpy().astype(float)
     scale = float(rng.uniform(150, 900))
