@@ -1,1 +1,9 @@
-"""Where cases lie on disk: labelled MRI and unlabelled CT, folder by folder."""
+"""Where cases lie on disk, and each as an image with its mask: one module for every layout or public data set.
+
+A module offers functions that take a folder and return :class:`CaseFiles`, without reading pixels; ``volumes`` reads
+one of them.
+"""
+
+from amd_das.datasets.folders import CaseFiles, head_cts, labelled_mri
+
+__all__ = ["CaseFiles", "head_cts", "labelled_mri"]

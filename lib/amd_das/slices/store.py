@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self, get_args
 
 import numpy as np
@@ -150,14 +150,19 @@ class SliceWriter:
             raise
 
     @property
-    def done(self) -> frozenset[str]:
-        """Cases that are there or failed."""
-        return frozenset(self._index.cases) | self.failed
+    def cases(self) -> Mapping[str, CaseSlices]:
+        """The cases that are there."""
+        return MappingProxyType(self._index.cases)
 
     @property
-    def failed(self) -> frozenset[str]:
-        """Cases that failed; appending one of them makes good for it."""
-        return frozenset(self._index.failures)
+    def failures(self) -> Mapping[str, str]:
+        """Case to error, of those that failed; appending one of them makes good for it."""
+        return MappingProxyType(self._index.failures)
+
+    @property
+    def done(self) -> frozenset[str]:
+        """Cases that are there or failed."""
+        return frozenset(self._index.cases) | frozenset(self._index.failures)
 
     @property
     def slices(self) -> int:

@@ -1,0 +1,116 @@
+"""Folders of cases: labelled MRI as the Decathlon or our phantom lays it out, and head CTs however they lie."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydicom import dcmread
+
+from amd_das.errors import NotFoundError, TrainingError
+from amd_das.reading import Input, find_inputs
+from amd_das.reading.inputs import NIFTI_SUFFIXES, NRRD_SUFFIXES
+
+logger = logging.getLogger(__name__)
+
+MRI_LAYOUTS: Final = (("imagesTr", "labelsTr"), ("images", "masks"))
+"""Folders of images and of masks: the Medical Segmentation Decathlon's, and `amd-das phantom`'s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseFiles:
+    """The files of one case."""
+
+    case: str
+    """Unique among the cases found together; never a patient's name."""
+
+    patient: str
+    """The same for all cases of a patient: where nothing is known, the case itself."""
+
+    image: Path
+    """The file, or the folder of a DICOM series."""
+
+    mask: Path | None = None
+    """What is lesion, above 0; None where nobody has said."""
+
+    series: tuple[Path, ...] = ()
+    """The files of a DICOM series, whose folder may hold others; empty where the image is one file."""
+
+
+def labelled_mri(folder: Path) -> list[CaseFiles]:
+    """Skull-stripped FLAIR with whole-tumour masks, by name; every mask is where its image's name says, or None.
+
+    ``imagesTr/NAME.nii.gz`` with ``labelsTr/NAME.nii.gz`` (Decathlon; of several channels the first is FLAIR), or
+    ``images/NAME.nii.gz`` with ``masks/NAME-glioma.nii.gz`` or ``masks/NAME.nii.gz``. NRRD will do as well.
+
+    Raises:
+        NotFoundError: no such folders.
+        TrainingError: DICOM only.
+        UnreadableError: no image in them.
+    """
+    folder = Path(folder)
+    layout = next((layout for layout in MRI_LAYOUTS if (folder / layout[0]).is_dir()), None)
+    if layout is None:
+        expected = " or ".join(f"{images}/ with {masks}/" for images, masks in MRI_LAYOUTS)
+        raise NotFoundError(f"{folder} is no folder of labelled MRI: expected {expected} in it")
+    images, masks = (folder / name for name in layout)
+    found = [one for one in find_inputs([images]) if one.kind != "dicom"]
+    if not found:
+        raise TrainingError(f"{images} holds DICOM only; convert MRI to NIfTI (dcm2niix) and strip the skull")
+    return [_case(one, one.case_id, masks, "glioma") for one in found]
+
+
+def head_cts(folder: Path, masks: Path | None = None) -> list[CaseFiles]:
+    """Every head CT below a folder (NIfTI, NRRD, DICOM series), or below its ``images/`` where there is one.
+
+    Args:
+        folder: where CTs are.
+        masks: ``NAME-iph.nii.gz`` or ``NAME.nii.gz`` (or .nrrd) for each CT; NAME is the case or, for DICOM, the
+            series' folder. Without it no mask is looked for.
+
+    Raises:
+        NotFoundError: a folder does not exist.
+        UnreadableError, NotHeadCtError: there is no CT.
+    """
+    folder = Path(folder)
+    if masks is not None and not masks.is_dir():
+        raise NotFoundError(f"{masks} is no folder; expected masks named like the CTs, as NAME-iph.nii.gz")
+    found = find_inputs([folder / "images" if (folder / "images").is_dir() else folder])
+    if masks is not None:
+        found = [one for one in found if masks.resolve() not in one.path.resolve().parents]
+    first: dict[str, str] = {}
+    cases = []
+    for one in sorted(found, key=lambda one: one.case_id):
+        person = _patient_id(one) or one.case_id
+        cases.append(_case(one, first.setdefault(person, one.case_id), masks, "iph"))
+    return cases
+
+
+def _case(found: Input, patient: str, masks: Path | None, kind: str) -> CaseFiles:
+    names = (found.case_id, found.path.name) if found.kind == "dicom" else (found.case_id,)
+    places = [
+        masks / f"{name}{ending}{suffix}"
+        for name in names
+        for ending in (f"-{kind}", "")
+        for suffix in (*NIFTI_SUFFIXES, *NRRD_SUFFIXES)
+        if masks is not None
+    ]
+    return CaseFiles(
+        case=found.case_id,
+        patient=patient,
+        image=found.path,
+        mask=next((place for place in places if place.is_file()), None),
+        series=found.files if found.kind == "dicom" else (),
+    )
+
+
+def _patient_id(found: Input) -> str:
+    """PatientID of a series, to be compared and forgotten: patients are called by the first of their cases."""
+    if found.kind != "dicom":
+        return ""
+    try:
+        dataset = dcmread(found.files[0], force=True, stop_before_pixels=True, specific_tags=["PatientID"])
+        return f"PatientID {dataset.PatientID}" if dataset.get("PatientID") else ""
+    except Exception as error:  # whatever a broken file provokes; reading the series will say so
+        logger.debug("%s: no PatientID: %s", found.case_id, error)
+        return ""

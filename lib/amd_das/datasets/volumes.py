@@ -1,0 +1,105 @@
+"""One case read: its image, and its mask on the same grid."""
+
+import hashlib
+import zlib
+from typing import Any
+
+import nibabel
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+from amd_das.datasets.folders import CaseFiles
+from amd_das.errors import GeometryError, InputError, UnreadableError
+from amd_das.reading import Input, ReadingConfig, read_volume
+from amd_das.reading.checks import check_affine, check_file_size, check_number_type, check_shape, check_values
+from amd_das.reading.inputs import NIFTI_SUFFIXES
+from amd_das.volume import Volume
+
+_CHUNK_BYTES = 2**20
+_SAME_PLACE = 0.1  # of a voxel's shortest edge
+
+
+def read_image(files: CaseFiles, config: ReadingConfig | None = None) -> Volume:
+    """The image; of a NIfTI file with several channels the first, and nothing more of it is read.
+
+    Raises:
+        InputError: see :func:`amd_das.reading.read_volume`.
+    """
+    if files.series:
+        return read_volume(
+            Input(path=files.image, files=files.series, kind="dicom", case_id=files.case, description="DICOM series"),
+            config,
+        )
+    if files.image.name.lower().endswith(NIFTI_SUFFIXES):
+        first = _first_channel(files, config or ReadingConfig())
+        if first is not None:
+            return first
+    return read_volume(files.image, config)
+
+
+def read_mask(files: CaseFiles, like: Volume, config: ReadingConfig | None = None) -> np.ndarray:
+    """The mask, on the grid of its image: (I, J, K) bool, everything above 0.
+
+    Raises:
+        UnreadableError: there is no mask, or it is damaged.
+        GeometryError: it is on another grid.
+    """
+    if files.mask is None:
+        raise UnreadableError(f"{files.case} has no mask; expected one beside the others, named like the image")
+    mask = read_volume(files.mask, config)
+    if mask.shape != like.shape:
+        raise GeometryError(
+            f"the mask {files.mask.name} has shape {mask.shape}, its image {like.shape}; expected the same grid. "
+            "Resample the mask to its image."
+        )
+    if mask.spacing_known and like.spacing_known:
+        corners = np.indices((2, 2, 2)).reshape(3, -1) * (np.array(like.shape)[:, None] - 1)
+        apart = (mask.affine - like.affine)[:3] @ np.vstack([corners, np.ones(8)])
+        furthest = float(np.linalg.norm(apart, axis=0).max())
+        if furthest > _SAME_PLACE * like.spacing.min():
+            raise GeometryError(
+                f"the mask {files.mask.name} lies up to {furthest:.1f} mm aside of its image; expected the same grid. "
+                "Resample the mask to its image."
+            )
+    return mask.array > 0
+
+
+def has_lesion(files: CaseFiles, config: ReadingConfig | None = None) -> bool:
+    """Whether the mask is there, readable, and above 0 anywhere."""
+    try:
+        return files.mask is not None and bool((read_volume(files.mask, config).array > 0).any())
+    except InputError:
+        return False
+
+
+def sha256(files: CaseFiles) -> str:
+    """Hex digest of the image's bytes; of a DICOM series that of its files' digests, sorted."""
+    digests = []
+    for path in files.series or (files.image,):
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+        digests.append(digest.hexdigest())
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
+
+
+def _first_channel(files: CaseFiles, config: ReadingConfig) -> Volume | None:
+    """The first channel of a four-dimensional NIfTI file; None for any other, which `read_volume` reads or refuses."""
+    name = files.image.name
+    check_file_size([files.image], name, config)
+    try:
+        image: Any = nibabel.load(files.image)
+        if len(image.shape) != 4 or image.shape[3] < 2:
+            return None
+        check_number_type(image.get_data_dtype(), name)
+        check_shape(image.shape[:3], name, config)
+        affine = check_affine(image.affine, name)
+        array = np.asarray(image.dataobj[..., 0], np.float32)
+    except (ImageFileError, HeaderDataError, EOFError, OSError, ValueError, zlib.error) as error:
+        raise UnreadableError(f"{name} is damaged ({error}); copy or export it again") from error
+    placed = image.header["sform_code"] > 0 or image.header["qform_code"] > 0
+    return Volume(
+        array=check_values(array, name), affine=affine, case_id=files.case, source="nifti", spacing_known=bool(placed)
+    )

@@ -1,0 +1,249 @@
+"""From files to a slice store: cases read and preprocessed in several processes, appended one by one in their order."""
+
+import itertools
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from amd_das.datasets import CaseFiles
+from amd_das.datasets.volumes import has_lesion
+from amd_das.errors import ConfigError, TrainingError, TrainingStopped
+from amd_das.preprocessing.grid import SIZE
+from amd_das.slices.cases import PrepareConfig, PreparedCase, prepare_case
+from amd_das.slices.index import Domain
+from amd_das.slices.store import SliceWriter
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[int, int, str], None]
+"""Told of the cases done, all cases, and the last one's name."""
+
+AHEAD: Final = 2
+"""Cases a process is given ahead of the one being appended: what bounds the memory."""
+
+TARGET_SLICES: Final = 20
+"""Slices a head CT has at least, for the disk space needed (ours)."""
+
+_POLL_SECONDS = 0.5
+_Work = Callable[[CaseFiles], PreparedCase | str]
+_StopCheck = Callable[[], bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareReport:
+    """What was asked for, and what came of it."""
+
+    cases: int
+    """Cases asked for that are in the store."""
+
+    added: int
+    """Those of them that were not before."""
+
+    slices: int
+    """Slices in the store."""
+
+    failures: Mapping[str, str]
+    """Case to error, of those asked for; also of earlier runs."""
+
+    seconds: float
+
+
+def prepare(
+    cases: Sequence[CaseFiles],
+    directory: Path,
+    domain: Domain,
+    config: PrepareConfig | None = None,
+    *,
+    processes: int | None = None,
+    retry: bool = False,
+    progress: Progress | None = None,
+    should_stop: _StopCheck | None = None,
+) -> PrepareReport:
+    """Make or continue a slice store; the same cases give the same bytes, whatever the number of processes.
+
+    Cases that are there are passed over. A case that fails is noted in the index and does not stop the others. Called
+    with processes other than 1, this needs a main module that can be imported again (``spawn``).
+
+    Args:
+        cases: as found by :mod:`amd_das.datasets`. With masks the store is labelled; then each case needs one.
+        directory: of the store.
+        domain: "source" (skull-stripped FLAIR, with masks) or "target" (head CT).
+        config: which slices, and how.
+        processes: None for one per processor; 1 works in this process.
+        retry: try those again that failed in an earlier run.
+        progress: told after each case.
+        should_stop: asked a few times a second; cases under way are given up.
+
+    Raises:
+        TrainingError: no cases; a source without masks or with empty ones only; every case failed; fewer slices than
+            ``config.least_slices``; no room on the disk. What is prepared stays.
+        TrainingStopped: ``should_stop`` said so.
+        ConfigError: the directory holds another store, or two cases have one name.
+    """
+    config = config or PrepareConfig()
+    started = time.perf_counter()
+    _check(cases, domain, processes)
+    labelled = any(files.mask for files in cases)
+    with SliceWriter(directory, domain, labelled=labelled, config=config.record(domain)) as writer:
+        passed_over = writer.cases if retry else writer.done
+        todo = [files for files in cases if files.case not in passed_over]
+        if labelled and todo and not any(any(case.lesion_px) for case in writer.cases.values()):
+            _check_masks(todo)
+        _check_room(writer.directory, len(todo), domain, config, labelled=labelled)
+        # A patient known from an earlier run keeps the name given then.
+        known = {files.patient: writer.cases[files.case].patient for files in cases if files.case in writer.cases}
+        before = len(writer.cases)
+        work = partial(prepare_case, domain=domain, config=config, labelled=labelled)
+        outcomes = _in_order(work, todo, processes or _processors(), should_stop or (lambda: False))
+        with closing(outcomes):
+            for number, (files, outcome) in enumerate(zip(todo, outcomes, strict=True), start=1):
+                if isinstance(outcome, str):
+                    logger.info("%s: %s", files.case, outcome)
+                    writer.fail(files.case, outcome)
+                else:
+                    case = replace(outcome.case, patient=known.get(files.patient, files.patient))
+                    writer.append(case, outcome.images, outcome.labels)
+                if progress is not None:
+                    progress(len(cases) - len(todo) + number, len(cases), files.case)
+                if not writer.cases and number >= config.give_up:
+                    break
+        asked = {files.case: files for files in cases}
+        failures = {case: error for case, error in writer.failures.items() if case in asked}
+        _check_outcome(writer, failures, config)
+        return PrepareReport(
+            cases=len(asked.keys() & writer.cases.keys()),
+            added=len(writer.cases) - before,
+            slices=writer.slices,
+            failures=failures,
+            seconds=time.perf_counter() - started,
+        )
+
+
+def _check(cases: Sequence[CaseFiles], domain: Domain, processes: int | None) -> None:
+    """What can be said without reading."""
+    if domain not in ("source", "target"):
+        raise ConfigError(f"domain {domain!r} cannot be prepared from files; expected source or target")
+    if processes is not None and processes < 1:
+        raise ConfigError(f"processes {processes}: expected at least 1")
+    if not cases:
+        raise TrainingError(f"there are no cases to prepare as {domain}; give a folder that holds some")
+    twice = [name for name, count in Counter(files.case for files in cases).items() if count > 1]
+    if twice:
+        raise ConfigError(f"{len(twice)} case names come more than once ({', '.join(twice[:3])}); rename the files")
+    if domain == "source" and not any(files.mask for files in cases):
+        raise TrainingError(
+            f"none of the {len(cases)} source cases has a mask; expected labelsTr/NAME.nii.gz or "
+            "masks/NAME-glioma.nii.gz for each image NAME.nii.gz"
+        )
+
+
+def _check_masks(cases: Iterable[CaseFiles]) -> None:
+    """Before hours are spent: is anything labelled at all? One mask is read, as a rule."""
+    masks = [files for files in cases if files.mask]
+    if not any(has_lesion(files) for files in masks):
+        raise TrainingError(f"all {len(masks)} masks are empty or cannot be read; expected lesions, above 0")
+
+
+def _check_room(directory: Path, count: int, domain: Domain, config: PrepareConfig, *, labelled: bool) -> None:
+    first, last = config.source_slices
+    each = -(-(last + 1 - first if domain == "source" else TARGET_SLICES) // config.every)
+    needed = count * each * SIZE * SIZE * (2 if labelled else 1)
+    free = shutil.disk_usage(directory).free
+    if needed > free:
+        raise TrainingError(
+            f"{count} cases need about {needed / 2**30:.1f} GiB in {directory}, {free / 2**30:.1f} GiB are free; "
+            "make room, or choose another folder"
+        )
+
+
+def _check_outcome(writer: SliceWriter, failures: Mapping[str, str], config: PrepareConfig) -> None:
+    if not writer.cases:
+        case, error = next(iter(failures.items()))
+        raise TrainingError(f"none of {len(failures)} cases could be prepared. {case}: {error}")
+    if writer.labelled and not any(any(case.lesion_px) for case in writer.cases.values()):
+        raise TrainingError(
+            f"none of the {writer.slices} slices bears a lesion; expected masks that are above 0 at the height where "
+            "slices are taken"
+        )
+    if writer.slices < config.least_slices:
+        raise TrainingError(
+            f"there are {writer.slices} slices of {len(writer.cases)} cases in {writer.directory}, too few to train "
+            f"on; expected at least {config.least_slices}. Add cases and run again."
+        )
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _in_order(
+    work: _Work, cases: Sequence[CaseFiles], processes: int, should_stop: _StopCheck
+) -> Generator[PreparedCase | str, None, None]:
+    """``work`` of every case, in their order, with a bounded number of results waiting."""
+    if processes == 1 or len(cases) <= 1:
+        for number, files in enumerate(cases):
+            _stop_if_asked(should_stop, number, len(cases))
+            yield work(files)
+        return
+    processes = min(processes, len(cases))
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, spawn, initializer=_start_worker)
+    try:
+        rest = iter(cases)
+        waiting = deque(pool.submit(work, files) for files in itertools.islice(rest, AHEAD * processes))
+        number = 0
+        while waiting:
+            while not waiting[0].done():
+                _stop_if_asked(should_stop, number, len(cases))
+                wait([waiting[0]], timeout=_POLL_SECONDS)
+            yield _result(waiting.popleft())
+            number += 1
+            waiting.extend(pool.submit(work, files) for files in itertools.islice(rest, 1))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _result(future: "Future[PreparedCase | str]") -> PreparedCase | str:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise TrainingError(
+            "a process that prepares cases was ended from outside, as a rule for want of memory; run again to "
+            "continue, with fewer processes"
+        ) from error
+
+
+def _stop_if_asked(should_stop: _StopCheck, number: int, count: int) -> None:
+    if should_stop():
+        raise TrainingStopped(f"stopped after {number} of {count} cases; run again to continue")
+
+
+def _start_worker() -> None:
+    """One thread a process; Ctrl-C is the parent's to handle, and without a parent there is nothing to do."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    threadpool_limits(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
