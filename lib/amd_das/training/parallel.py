@@ -9,7 +9,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, distributed, nn
 
-TIMEOUT: Final = timedelta(minutes=10)
+TIMEOUT: Final = timedelta(minutes=30)
 """A process that hears nothing of the others for so long gives up (ours)."""
 
 
