@@ -14,6 +14,8 @@ from amd_das.conventions import RESEARCH_NOTICE
 from amd_das.errors import ModelError
 from amd_das.networks.fcn import Fcn, FcnConfig
 from amd_das.output.summary import SummaryRow
+from amd_das.slices.cases import PrepareConfig
+from amd_das.slices.prepare import PrepareReport
 
 
 @pytest.fixture
@@ -156,3 +158,33 @@ def test_models_are_listed_chosen_and_removed(tmp_path: Path, capsys: pytest.Cap
     assert models.list_versions(tmp_path) == [first]
     assert cli.main(["models", "use", *where]) == 2
     assert "needs a version" in capsys.readouterr().err
+
+
+def test_prepare_makes_a_store_and_tells_of_each_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: dict[str, Any] = {}
+
+    def prepares(
+        cases: list[Any], directory: Path, domain: str, config: PrepareConfig, **options: Any
+    ) -> PrepareReport:
+        options.pop("progress")(len(cases), len(cases), cases[-1].case)
+        seen.update(options, cases=[files.case for files in cases], directory=directory, domain=domain, config=config)
+        failures = {"b": "not a\nhead CT"} if domain == "target" else {}
+        return PrepareReport(cases=7, added=5, slices=130, failures=failures, seconds=1.0)
+
+    monkeypatch.setattr("amd_das.slices.prepare.prepare", prepares)
+    (tmp_path / "images").mkdir()
+    for name in "ab":
+        (tmp_path / "images" / f"{name}.nii.gz").touch()
+    folder = str(tmp_path)
+    assert cli.main(["prepare", "source", folder, "-o", "s", "--processes", "3", "--every", "2"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["7 cases (5 new), 130 slices in s"]
+    assert (seen["cases"], seen["directory"], seen["domain"]) == (["a", "b"], Path("s"), "source")
+    assert (seen["processes"], seen["retry"], seen["config"]) == (3, False, PrepareConfig(every=2))
+    assert cli.main(["prepare", "target", folder, "-o", "t", "--retry"]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1] == "failed: 1; --retry tries them again"
+    assert "error: b: not a head CT" in err.splitlines()
+    assert (seen["processes"], seen["retry"], seen["domain"]) == (None, True, "target")
+    assert cli.main(["prepare", "target", folder, "-o", "t", "--masks", str(tmp_path / "none")]) == 2

@@ -95,6 +95,36 @@ def _phantom(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _prepare(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from amd_das.datasets import head_cts, labelled_mri
+    from amd_das.slices.prepare import PrepareConfig, prepare
+
+    cases = labelled_mri(args.folder) if args.domain == "source" else head_cts(args.folder, args.masks)
+    with tqdm(total=len(cases), file=sys.stderr, unit="case") as bar:
+
+        def show(done: int, total: int, case: str) -> None:
+            bar.set_description_str(case, refresh=False)
+            bar.update(done - bar.n)
+
+        report = prepare(
+            cases,
+            args.output,
+            args.domain,
+            PrepareConfig(every=args.every),
+            processes=args.processes,
+            retry=args.retry,
+            progress=show,
+        )
+    for case, error in report.failures.items():
+        _complain("error", f"{case}: {error}")
+    _say(f"{report.cases} cases ({report.added} new), {report.slices} slices in {args.output}")
+    if report.failures:
+        _say(f"failed: {len(report.failures)}; --retry tries them again")
+    return SOME_FAILED if report.failures else DONE
+
+
 def _doctor(args: argparse.Namespace) -> int:
     from amd_das.doctor import examine, report
 
@@ -175,6 +205,30 @@ def _parser() -> argparse.ArgumentParser:
     phantom.add_argument("--seed", type=int, default=0, metavar="S", help="(%(default)s)")
     phantom.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="where cases go")
     phantom.set_defaults(run=_phantom)
+
+    prepare = commands.add_parser(
+        "prepare",
+        parents=[shared],
+        help="turn volumes into slices to train on",
+        description="Turn a folder of skull-stripped FLAIR MRI with glioma masks (source) or of head CTs (target) into "
+        "slices to train on. Run again, it goes on where it was. A case that fails does not stop the others; exit "
+        "status 1 then.",
+    )
+    domains = prepare.add_subparsers(title="domains", dest="domain", required=True, metavar="DOMAIN")
+    slices = argparse.ArgumentParser(add_help=False)
+    slices.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="where slices go")
+    slices.add_argument("--every", type=int, default=1, metavar="N", help="take every N-th slice (%(default)s)")
+    slices.add_argument("--processes", type=int, metavar="N", help="(default: one per processor)")
+    slices.add_argument("--retry", action="store_true", help="try cases again that failed before")
+    source = domains.add_parser(
+        "source", parents=[shared, slices], help="labelled MRI: imagesTr/ with labelsTr/, or images/ with masks/"
+    )
+    source.add_argument("folder", type=Path, metavar="FOLDER", help="imagesTr/ with labelsTr/, or images/ with masks/")
+    target = domains.add_parser("target", parents=[shared, slices], help="head CTs: NIfTI, NRRD or DICOM")
+    target.add_argument("folder", type=Path, metavar="FOLDER", help="of NIfTI, NRRD or DICOM, or with those in images/")
+    target.add_argument("--masks", type=Path, metavar="DIR", help="masks for CTs, to evaluate with (default: none)")
+    for domain in (source, target):
+        domain.set_defaults(run=_prepare)
 
     versions = commands.add_parser(
         "models",

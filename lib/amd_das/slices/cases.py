@@ -179,7 +179,8 @@ def _part(grid: AxialGrid, first: int, end: int) -> AxialGrid:
     """The grid of some slices of a volume."""
     shape = list(grid.shape)
     shape[grid.axes[0]] = end - first
-    return replace(grid, shape=tuple(shape), origin=grid.origin + grid.frame.T @ (first * grid.steps[:, 0]))
+    i, j, k = shape
+    return replace(grid, shape=(i, j, k), origin=grid.origin + grid.frame.T @ (first * grid.steps[:, 0]))
 
 
 def _centred(grid: AxialGrid, brain: np.ndarray) -> AxialGrid:

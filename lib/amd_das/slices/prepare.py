@@ -86,8 +86,8 @@ def prepare(
         domain: "source" (skull-stripped FLAIR, with masks) or "target" (head CT).
         config: which slices, and how.
         processes: None for one per processor; 1 works in this process.
-        retry: try those again that failed in an earlier run.
-        progress: told after each case.
+        retry: try those again that failed in an earlier run, as is done where none was good.
+        progress: told at the start and after each case.
         should_stop: asked a few times a second; cases under way are given up.
 
     Raises:
@@ -101,7 +101,7 @@ def prepare(
     _check(cases, domain, processes)
     labelled = any(files.mask for files in cases)
     with SliceWriter(directory, domain, labelled=labelled, config=config.record(domain)) as writer:
-        passed_over = writer.cases if retry else writer.done
+        passed_over = writer.done if writer.cases and not retry else writer.cases
         todo = [files for files in cases if files.case not in passed_over]
         if labelled and todo and not any(any(case.lesion_px) for case in writer.cases.values()):
             _check_masks(todo)
@@ -109,6 +109,8 @@ def prepare(
         # A patient known from an earlier run keeps the name given then.
         known = {files.patient: writer.cases[files.case].patient for files in cases if files.case in writer.cases}
         before = len(writer.cases)
+        if progress is not None:
+            progress(len(cases) - len(todo), len(cases), "")
         work = partial(prepare_case, domain=domain, config=config, labelled=labelled)
         outcomes = _in_order(work, todo, processes or _processors(), should_stop or (lambda: False))
         with closing(outcomes):

@@ -242,12 +242,11 @@ class SliceWriter:
         index = Index.parse(content, self.directory, held=held)
         if index.header is None and not line_of(self._header).startswith(content):
             raise ConfigError(f"{self.directory / INDEX} is no index of slices; choose another folder")
-        for key, value in (index.header or {}).items():
-            if self._header.get(key) != value:
-                raise ConfigError(
-                    f"{self.directory} holds slices made with {key} {value}, now it is {self._header.get(key)}; "
-                    "choose another folder, or remove this one"
-                )
+        difference = _difference(index.header, self._header) if index.header is not None else ""
+        if difference:
+            raise ConfigError(
+                f"{self.directory} holds slices made with {difference}; choose another folder, or remove this one"
+            )
         return index
 
     def _write(self, case: str, parts: Mapping[str, bytes], line: Mapping[str, Any]) -> None:
@@ -294,6 +293,14 @@ def network_image(images: np.ndarray) -> Tensor:
 def network_label(labels: np.ndarray) -> Tensor:
     """(N, 240, 240) uint8 0 or 1 of a store → (N, 1, 240, 240) float32, 0 or 1."""
     return torch.from_numpy(np.array(labels, np.float32)[:, None])
+
+
+def _difference(was: Any, now: Any, name: str = "") -> str:
+    """The first thing that differs between two records, in words; empty where they are equal."""
+    if isinstance(was, dict) and isinstance(now, dict):
+        found = (_difference(was.get(key), now.get(key), key) for key in was | now)
+        return next(filter(None, found), "")
+    return "" if was == now else f"{name} {was}, now it is {now}"
 
 
 def _mapped(path: Path, count: int) -> np.ndarray:
