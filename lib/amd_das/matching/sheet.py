@@ -18,9 +18,9 @@ LINE_RGB: Final = tuple(round(part * 255 / max(COLOUR_RGB)) for part in COLOUR_R
 """The colour of the label, as bright as it gets, to stand out from grey."""
 
 _TEXT_RGB, _FAINT_RGB = (235, 235, 235), (150, 150, 150)
-_MARGIN, _GAP, _MRI_GAP, _LINE = 14, 6, 18, 17  # pixels; the MRI stands a little apart from its CTs
+_MARGIN, _GAP, _MRI_GAP, _LINE = 14, 6, 28, 17  # pixels; the MRI stands a little apart from its CTs
 _SCALE, _AROUND_BRAIN_PX = 1.25, 5
-_SMALLEST_TILE = 190  # pixels wide, so that the numbers below fit
+_SMALLEST_TILE = 236  # pixels wide, so that the numbers below fit
 
 
 def write_sheet(
@@ -53,17 +53,16 @@ def render_sheet(
     matches.check(source, target)
     shown = choose_rows(matches.distance[:, 0], source.lesion_px > 0, rows)
     nearest = matches.nearest_ct[shown, :columns]
-    labels = source.labels if source.labels is not None else np.zeros_like(source.images)
-    crop = _crop([source.images[i] for i in shown] + [target.images[i] for i in np.unique(nearest)])
+    crop = _crop([source.images[i] for i in shown] + [target.images[j] for j in np.unique(nearest)])
     pictures = []
     for i, candidates, distances in zip(shown, nearest, matches.distance[shown], strict=True):
-        label, size = labels[i] > 0, int(source.lesion_px[i])
+        label = source.labels[i] > 0 if source.labels is not None else np.zeros_like(source.images[i], bool)
+        size = int(source.lesion_px[i])
         row = [_tile(source.images[i], label, crop, [_name(source, i), f"lesion {size:,} px"])]
         for j, distance in zip(candidates, distances, strict=False):
             bright = target.images[j] > matches.config.lesion_threshold
-            row.append(
-                _tile(target.images[j], bright, crop, [_name(target, j), _sum(matches, distance, size, bright.sum())])
-            )
+            numbers = _distances(matches, distance, abs(size - int(bright.sum())))
+            row.append(_tile(target.images[j], bright, crop, [_name(target, j), numbers]))
         pictures.append(row)
     return _page(pictures, _header(matches, len(shown)))
 
@@ -82,11 +81,11 @@ def choose_rows(distance: np.ndarray, lesion: np.ndarray, most: int) -> list[int
     return ranked[places.round().astype(int)].tolist()
 
 
-def _sum(matches: Matches, distance: int, mri_px: int, ct_px: int) -> str:
-    """The distance as the sum it is, with the Hamming distance that follows from it."""
-    weight, d_les = matches.config.hamming_weight, abs(mri_px - int(ct_px))
-    d_ham = (int(distance) - d_les) // weight if weight else 0
-    return f"{int(distance):,} = {weight} · {d_ham} + {d_les:,}"
+def _distances(matches: Matches, d_sim: int, d_les: int) -> str:
+    """The distance and its two parts; the Hamming distance follows from the others."""
+    weight = matches.config.hamming_weight
+    d_ham = (int(d_sim) - d_les) // weight if weight else "-"
+    return f"d_ham {d_ham}   d_les {d_les:,}   d_sim {int(d_sim):,}"
 
 
 def _name(store: SliceStore, place: int) -> str:
@@ -118,8 +117,7 @@ def _crop(images: Sequence[np.ndarray]) -> tuple[slice, slice]:
     if not seen.any():
         return slice(0, seen.shape[0]), slice(0, seen.shape[1])
     (box,) = ndimage.find_objects(seen.astype(np.uint8))
-    around = (slice(max(0, part.start - _AROUND_BRAIN_PX), part.stop + _AROUND_BRAIN_PX) for part in box)
-    rows, columns = around
+    rows, columns = (slice(max(0, part.start - _AROUND_BRAIN_PX), part.stop + _AROUND_BRAIN_PX) for part in box)
     return rows, columns
 
 

@@ -49,7 +49,7 @@ def nearest(
     targets; in float32 it is exact. Memory is a few hundred bytes per target, whatever the number of sources.
 
     Args:
-        source_fp: (N_source,) uint64.
+        source_fp: (N_source,) uint64, at least one.
         source_lesion_px: (N_source,) integers, 0 to 57,600.
         target_fp: (N_target,) uint64, at least one.
         target_lesion_px: (N_target,) integers, 0 to 57,600.
@@ -57,11 +57,12 @@ def nearest(
         hamming_weight: ``w``, 0 to :data:`MAX_WEIGHT` (100 in the paper).
         after: called with the number of sources done so far, block by block; what it raises ends the work.
     """
-    if len(source_fp) != len(source_lesion_px) or len(target_fp) != len(target_lesion_px) or not len(target_fp):
-        raise ValueError(
-            f"expected a lesion size for each fingerprint and at least one target, got {len(source_fp)} and "
-            f"{len(source_lesion_px)} of sources, {len(target_fp)} and {len(target_lesion_px)} of targets"
-        )
+    for name, prints, sizes in (("source", source_fp, source_lesion_px), ("target", target_fp, target_lesion_px)):
+        if not len(prints) == len(sizes) > 0:
+            raise ValueError(
+                f"expected at least one {name} and a lesion size for each, got {len(prints)} fingerprints and "
+                f"{len(sizes)} sizes"
+            )
     if k < 1 or not 0 <= hamming_weight <= MAX_WEIGHT:
         raise ValueError(f"expected k ≥ 1 and a weight of 0 to {MAX_WEIGHT}, got {k} and {hamming_weight}")
     count, targets = len(source_fp), len(target_fp)
