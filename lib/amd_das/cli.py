@@ -125,6 +125,30 @@ def _prepare(args: argparse.Namespace) -> int:
     return SOME_FAILED if report.failures else DONE
 
 
+def _match(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from amd_das.matching import match, write_sheet
+    from amd_das.slices import SliceStore
+
+    source, target = SliceStore.open(args.source), SliceStore.open(args.target)
+    args.output.mkdir(parents=True, exist_ok=True)
+    with tqdm(file=sys.stderr, unit="slice") as bar:
+
+        def show(done: int, total: int, what: str) -> None:
+            bar.total = total
+            bar.set_description_str(what, refresh=False)
+            bar.update(done - bar.n)
+
+        matches = match(source, target, progress=show)
+    path = matches.save(args.output / "matches.npz")
+    sheet = write_sheet(source, target, matches, args.output / "pairs.png")
+    _say(f"{len(source)} MRI slices, {matches.nearest_ct.shape[1]} most alike of {len(target)} CT slices for each")
+    _say(f"{len(matches.matched_source)} MRI slices are the nearest of some CT slice")
+    _say(f"{path} holds the pairs, {sheet} shows some")
+    return DONE
+
+
 def _doctor(args: argparse.Namespace) -> int:
     from amd_das.doctor import examine, report
 
@@ -229,6 +253,18 @@ def _parser() -> argparse.ArgumentParser:
     target.add_argument("--masks", type=Path, metavar="DIR", help="masks for CTs, to evaluate with (default: none)")
     for domain in (source, target):
         domain.set_defaults(run=_prepare)
+
+    match = commands.add_parser(
+        "match",
+        parents=[shared],
+        help="find which MRI and CT slices look alike",
+        description="Find the CT slices most alike to each MRI slice, and the MRI slice nearest to each CT slice. "
+        "Writes DIR/matches.npz and a sheet of pairs to look at, DIR/pairs.png.",
+    )
+    match.add_argument("source", type=Path, metavar="SOURCE_STORE", help="slices of labelled MRI (prepare source)")
+    match.add_argument("target", type=Path, metavar="TARGET_STORE", help="slices of CT (prepare target)")
+    match.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="where the pairs go")
+    match.set_defaults(run=_match)
 
     versions = commands.add_parser(
         "models",
