@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import Tensor
@@ -46,6 +47,9 @@ def load(path: Path) -> dict[str, Any]:
         TrainingError: the file is damaged or is no checkpoint.
     """
     try:
+        with ZipFile(path) as parts:
+            if (part := parts.testzip()) is not None:  # torch compares no checksums
+                raise BadZipFile(f"the checksum of {part} is wrong")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch, zipfile and pickle each have their own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

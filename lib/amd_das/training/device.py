@@ -79,6 +79,8 @@ def choose(device: str, precision: Precision) -> Place:
     try:
         found = torch.device(device)
         torch.empty(1, device=found)
+        if found.type == "cuda":
+            torch.cuda.set_device(found)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"device {device!r} cannot be used ({reason}); expected auto, cpu, cuda or cuda:N") from None

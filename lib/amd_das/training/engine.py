@@ -67,15 +67,15 @@ def fit(
             damaged or of another training.
         ConfigError: there is no such device, or the batch cannot be shared by the processes.
     """
-    with parallel.processes(), seeded(config.seed + parallel.rank()):
+    with parallel.processes():
         if config.batch % parallel.world_size():
             raise ConfigError(f"batch {config.batch}: expected a multiple of the {parallel.world_size()} processes")
         place = choose(config.device, config.precision)
         workdir.mkdir(parents=True, exist_ok=True)
         session = Session(learner, config, workdir, place)
-        return _Fit(
-            session=session, batch_at=batch_at, progress=progress, should_stop=should_stop, validate=validate
-        ).fit()
+        run = _Fit(session=session, batch_at=batch_at, progress=progress, should_stop=should_stop, validate=validate)
+        with seeded(config.seed + parallel.rank()):
+            return run.fit()
 
 
 @dataclass(kw_only=True)

@@ -117,6 +117,6 @@ def set_learning_rate(optimiser: Optimizer, rate: float) -> None:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Torch draws from this seed inside; afterwards it goes on as if nothing had been drawn."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
         torch.manual_seed(seed)
         yield

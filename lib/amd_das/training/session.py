@@ -110,9 +110,10 @@ class Session:
                 f"{where}. {self.place} has too little memory for a batch of {batch}; use a smaller batch, smaller "
                 "networks or a device with more memory"
             )
-        for module in self.learner.modules.values():
-            module.zero_grad(set_to_none=True)
-        free_memory()
+        if trouble.memory:
+            for module in self.learner.modules.values():
+                module.zero_grad(set_to_none=True)
+            free_memory()
         self.load()
         self.run.seconds = seconds
         back = f"{where}; went back to the last good state, after step {self.run.step}, and goes on"
