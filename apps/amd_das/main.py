@@ -12,6 +12,7 @@ from fastapi import HTTPException  # noqa: E402
 from monailabel.interfaces.app import MONAILabelApp  # noqa: E402
 from monailabel.interfaces.tasks.infer_v2 import InferTask  # noqa: E402
 from monailabel.interfaces.tasks.strategy import Strategy  # noqa: E402
+from monailabel.interfaces.tasks.train import TrainTask  # noqa: E402
 from monailabel.tasks.activelearning.first import First  # noqa: E402
 from monailabel.tasks.activelearning.random import Random  # noqa: E402
 
@@ -24,6 +25,7 @@ from amd_das_app.batch import CpuSafeBatchInfer  # noqa: E402
 from amd_das_app.infer_task import TASK_NAME, HemorrhageInferTask  # noqa: E402
 from amd_das_app.model_choice import model_choice  # noqa: E402
 from amd_das_app.settings import server_settings  # noqa: E402
+from amd_das_app.train_tasks import Training, make_trainers  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class AmdDasApp(MONAILabelApp):
         settings = server_settings()
         self.reading = ReadingConfig(max_file_bytes=settings.max_upload_bytes, max_voxels=settings.max_voxels)
         self.model_error: ModelError | None = None
+        self.training = Training.of(conf, studies, settings)
         super().__init__(
             app_dir=app_dir,
             studies=studies,
@@ -79,6 +82,10 @@ class AmdDasApp(MONAILabelApp):
         before = self._infers
         infers = self.init_infers()
         self._infers = infers or (before if self.model_choice else {})
+
+    def init_trainers(self) -> dict[str, TrainTask]:
+        """The pipeline, whole first, and up to each of its steps."""
+        return make_trainers(self.training, server_settings())
 
     def init_strategies(self) -> dict[str, Strategy]:
         """How the next scan to label is chosen."""

@@ -1,6 +1,7 @@
-"""Start the server: ``python apps/amd_das/serve.py --studies DIR [--host HOST] [--port PORT]``."""
+"""Start the server: ``python apps/amd_das/serve.py --studies DIR [--host HOST] [--port PORT] [--conf source DIR]``."""
 
 import argparse
+import json
 import logging
 import os
 import socket
@@ -17,6 +18,14 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--studies", required=True, help="folder of .nii.gz, .nii or .nrrd scans, or a DICOMweb URL")
     parser.add_argument("--host", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, help="TCP port (8000)")
+    parser.add_argument(
+        "--conf",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("KEY", "VALUE"),
+        help="source DIR: labelled FLAIR MRI to train from (phantoms if none is named)",
+    )
     return parser.parse_args(arguments)
 
 
@@ -38,6 +47,19 @@ def check_studies(studies: str) -> str:
     return str(folder.resolve())
 
 
+def check_conf(pairs: Sequence[Sequence[str]]) -> dict[str, str]:
+    """The app's configuration, folders as absolute paths; raises ValueError with what to do."""
+    conf = dict(pairs)
+    if unknown := sorted(conf.keys() - {"source"}):
+        raise ValueError(f"unknown --conf {', '.join(unknown)}; known: source")
+    if source := conf.get("source"):
+        folder = Path(source).expanduser()
+        if not folder.is_dir():
+            raise ValueError(f"the source folder {source} does not exist; --conf source names labelled FLAIR MRI")
+        conf["source"] = str(folder.resolve())
+    return conf
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A bound socket; raises OSError when the address is taken or not this machine's."""
     choices = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -56,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os.environ[name] = str(value)
     try:
         studies = check_studies(given.studies)
+        conf = check_conf(given.conf)
     except ValueError as error:
         return fail(str(error))
     host, port = os.environ.get("AMD_DAS_HOST", "127.0.0.1"), os.environ.get("AMD_DAS_PORT", "8000")
@@ -68,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     os.environ["MONAI_LABEL_APP_DIR"] = str(APP_DIR)
     os.environ["MONAI_LABEL_STUDIES"] = studies
+    os.environ["MONAI_LABEL_APP_CONF"] = json.dumps(conf)
     os.environ["MONAI_LABEL_SERVER_PORT"] = os.environ["AMD_DAS_PORT"]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(APP_DIR)]))
     os.environ["PATH"] += os.pathsep + str(Path(sys.executable).parent)

@@ -35,6 +35,7 @@ class RunningServer:
             env={
                 **inherited,
                 "AMD_DAS_MODEL_DIR": str(model_dir),
+                "AMD_DAS_RUNS_DIR": str(folder / "runs"),
                 "MONAI_LABEL_SESSION_PATH": str(self.sessions),
                 "TMPDIR": str(self.temporary),
                 **settings,

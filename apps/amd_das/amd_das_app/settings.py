@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from amd_das.errors import ConfigError
@@ -60,6 +61,13 @@ class ServerSettings:
     max_sessions: int = 32
     """Most sessions kept at a time."""
 
+    runs_dir: str = ""
+    """Folder for what trainings make and remember, in a folder for each studies folder; empty for ``runs/`` of this
+    checkout."""
+
+    stop_seconds: int = 20
+    """Seconds a training has to keep what it has done once it is stopped; then it is killed."""
+
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"{PREFIX}PORT is {self.port}; expected a TCP port, 0 to 65535")
@@ -74,6 +82,12 @@ class ServerSettings:
     def on_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
         return self.host in LOOPBACK_NAMES or self.host.startswith("127.")
+
+    @property
+    def runs_folder(self) -> Path:
+        """Folder for what trainings make and remember."""
+        checkout = Path(__file__).resolve().parents[3]
+        return Path(self.runs_dir).expanduser().resolve() if self.runs_dir else checkout / "runs"
 
     @property
     def host_names(self) -> frozenset[str]:

@@ -12,6 +12,7 @@ from amd_das_app.batch import BatchRunner
 from amd_das_app.devices import DeviceQueues
 from amd_das_app.errors import NotAllowedError
 from amd_das_app.infer_task import TASK_NAME, HemorrhageInferTask
+from amd_das_app.jobs import JobManager
 from amd_das_app.names import quoted
 from amd_das_app.settings import ServerSettings
 
@@ -23,6 +24,7 @@ class ServerState:
     settings: ServerSettings
     queues: DeviceQueues
     batch: BatchRunner
+    jobs: JobManager
 
 
 def _state(request: Request) -> ServerState:

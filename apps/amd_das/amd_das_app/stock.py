@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, Depends, Request
 from monailabel.config import settings as monai_label_settings
-from monailabel.endpoints import activelearning, datastore, info, login, model, proxy, scoring, train
+from monailabel.endpoints import activelearning, datastore, info, login, model, proxy, scoring
 
 from amd_das.errors import ConfigError, NotFoundError
 from amd_das_app.names import check_tag, image_path, label_path, quoted
@@ -56,16 +56,8 @@ async def check_model(model: str) -> None:
     find_task(model)
 
 
-async def check_trainer(request: Request) -> None:
-    """Only trainers that exist can be started; MONAI Label would start a subprocess that then fails."""
-    known = monai_label_app()._trainers
-    name = request.path_params.get("model")
-    if request.method == "POST" and (not known or (name and name not in known)):
-        raise NotFoundError(f"no trainer {quoted(name or 'at all')}; there are: {', '.join(known) or 'none'}")
-
-
 async def check_scoring(request: Request) -> None:
-    """As for trainers."""
+    """Only methods that exist can be started; MONAI Label would start a subprocess that then fails."""
     known = monai_label_app()._scoring_methods
     name = request.path_params.get("method")
     if request.method == "POST" and (not known or (name and name not in known)):
@@ -97,7 +89,6 @@ def stock_router() -> APIRouter:
         _only(model.router, ("api_download_model", "api_model_info")), dependencies=[Depends(check_model)]
     )
     router.include_router(_only(activelearning.router), dependencies=[Depends(check_strategy)])
-    router.include_router(_only(train.router), dependencies=[Depends(check_trainer)])
     router.include_router(_only(scoring.router), dependencies=[Depends(check_scoring)])
     router.include_router(_only(datastore.router, _DATASTORE), dependencies=[Depends(check_datastore_names)])
     if monai_label_settings.MONAI_LABEL_STUDIES.startswith(("http://", "https://")):
