@@ -157,6 +157,23 @@ def _doctor(args: argparse.Namespace) -> int:
     return SOME_FAILED if any(check.state == "fault" for check in checks) else DONE
 
 
+def _pipeline(args: argparse.Namespace) -> int:
+    from amd_das.models import default_model_dir
+    from amd_das.pipeline.console import run_in_terminal
+
+    return run_in_terminal(
+        args.preset,
+        args.workdir,
+        args.model_dir or default_model_dir(),
+        source=args.source,
+        target=args.target,
+        until=args.until,
+        device=args.device,
+        processes=args.processes,
+        progress_file=args.progress_file,
+    )
+
+
 def _models(args: argparse.Namespace) -> int:
     from amd_das import models
 
@@ -265,6 +282,29 @@ def _parser() -> argparse.ArgumentParser:
     match.add_argument("target", type=Path, metavar="TARGET_STORE", help="slices of CT (prepare target)")
     match.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="where the pairs go")
     match.set_defaults(run=_match)
+
+    pipeline = commands.add_parser(
+        "pipeline",
+        parents=[shared, model],
+        help="make a segmenter from labelled MRI and unlabelled CT",
+        description="Make a segmenter from labelled FLAIR MRI and unlabelled head CT, and publish it: prepare, match, "
+        "synthesis, translate, segmentation, publish. A second run does only what changed, and an interrupted one "
+        "continues. Ctrl+C stops after a checkpoint.",
+        epilog=RESEARCH_NOTICE,
+    )
+    pipeline.add_argument("--preset", choices=("smoke", "shipped", "paper"), default="shipped", help="(%(default)s)")
+    pipeline.add_argument(
+        "--source", type=Path, metavar="DIR", help="labelled MRI: Decathlon's folder, or images/ and masks/ (phantoms)"
+    )
+    pipeline.add_argument("--target", type=Path, metavar="DIR", help="head CT, no labels needed (phantoms)")
+    pipeline.add_argument(
+        "--workdir", type=Path, default=Path("runs/pipeline"), metavar="DIR", help="what is made, kept (%(default)s)"
+    )
+    pipeline.add_argument("--until", default="publication", metavar="STEP", help="last step to run (%(default)s)")
+    pipeline.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
+    pipeline.add_argument("--processes", type=int, metavar="N", help="that prepare scans (one for each processor)")
+    pipeline.add_argument("--progress-file", type=Path, metavar="FILE", help="JSON that tells other programs how far")
+    pipeline.set_defaults(run=_pipeline)
 
     versions = commands.add_parser(
         "models",

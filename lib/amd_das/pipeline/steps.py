@@ -78,6 +78,9 @@ class Step:
     make: Callable[[Path, Report], Mapping[str, Any]]
     """Writes into the folder, continuing what is there; returns a summary ready for JSON."""
 
+    still_good: Callable[[Mapping[str, Any]], bool] = lambda summary: True
+    """Whether a finished output still serves, where that depends on more than its folder; given the summary."""
+
     @property
     def key(self) -> str:
         """Twelve hex digits."""
@@ -93,8 +96,12 @@ class Step:
 class StepResult:
     """A finished step."""
 
-    name: str
+    key: str
+    """Of the step; steps that build on it name it among their inputs."""
+
     folder: Path
+    """What it wrote."""
+
     summary: Mapping[str, Any]
     fresh: bool
     """False when it had been finished before."""
@@ -108,7 +115,6 @@ class Runner:
         self.workdir = workdir
         self.shares = dict(shares)
         self.progress = progress
-        self.results: list[StepResult] = []
 
     def run(self, step: Step) -> StepResult:
         """Make the step's output, or find it made.
@@ -118,10 +124,9 @@ class Runner:
         """
         folder = step.folder(self.workdir)
         marker = folder / DONE
-        if marker.is_file():
-            result = StepResult(
-                name=step.name, folder=folder, summary=json.loads(marker.read_text())["summary"], fresh=False
-            )
+        summary = json.loads(marker.read_text())["summary"] if marker.is_file() else None
+        if summary is not None and step.still_good(summary):
+            result = StepResult(key=step.key, folder=folder, summary=summary, fresh=False)
             self._report(step, 1, 1, message=f"{step.name}: up to date")
         else:
             logger.info("%s: begins in %s", step.name, folder.name)
@@ -137,9 +142,8 @@ class Runner:
                     "working folder, and start again: it continues where it stopped"
                 ) from error
             logger.info("%s: done in %.0f s", step.name, time.monotonic() - started)
-            result = StepResult(name=step.name, folder=folder, summary=summary, fresh=True)
+            result = StepResult(key=step.key, folder=folder, summary=summary, fresh=True)
             self._report(step, 1, 1)
-        self.results.append(result)
         return result
 
     def _report(

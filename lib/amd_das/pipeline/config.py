@@ -1,0 +1,77 @@
+"""Everything that decides what a pipeline makes."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from amd_das.errors import ConfigError
+from amd_das.matching import MatchConfig
+from amd_das.segmentation.batches import BatchConfig
+from amd_das.segmentation.config import AdaptationConfig, SelectionConfig
+from amd_das.slices.prepare import PrepareConfig
+from amd_das.synthesis.batches import PairConfig
+from amd_das.synthesis.config import SynthesisConfig
+from amd_das.training.run import FitConfig
+
+TrainOn = Literal["pseudo_ct", "mri", "ct"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineConfig:
+    """One run; :mod:`amd_das.pipeline.presets` names the usual ones."""
+
+    name: str
+    """The preset's name, for cards and logs."""
+
+    source_heads: int
+    """Phantom MRI where no source folder is given."""
+
+    target_heads: int
+    """Phantom CT where no target folder is given."""
+
+    prepare: PrepareConfig = field(default_factory=PrepareConfig)
+    """Which slices of both domains."""
+
+    matching: MatchConfig = field(default_factory=MatchConfig)
+    """What is alike."""
+
+    matched: bool = True
+    """Stage 1 draws one of the CTs that are like an MRI, and stage 2 learns from the MRIs that are nearest to some CT
+    (paper); False draws any CT, and learns from every MRI (the paper's "unmatched" rows)."""
+
+    synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
+    """Networks and losses of stage 1."""
+
+    pairs: PairConfig = field(default_factory=PairConfig)
+    """Its batches; `matched` above decides about the CTs."""
+
+    synthesis_fit: FitConfig
+    """How long and where it is trained."""
+
+    segmentation: AdaptationConfig = field(default_factory=AdaptationConfig)
+    """Networks and losses of stage 2."""
+
+    batches: BatchConfig = field(default_factory=BatchConfig)
+    """Its batches."""
+
+    segmentation_fit: FitConfig
+    """How long and where it is trained."""
+
+    train_on: TrainOn = "pseudo_ct"
+    """What the segmenter learns from: pseudo-CT (paper), the MRI as they are (paper's baseline and one-stage rows), or
+    labelled CT (the supervised bound)."""
+
+    selection: SelectionConfig = field(default_factory=SelectionConfig)
+    """How the checkpoint is chosen."""
+
+    validation_share: float = 0.1
+    """Part of the patients of each domain that chooses the checkpoint and is not learnt from (ours)."""
+
+    seed: int = 0
+    """Of everything drawn."""
+
+    def __post_init__(self) -> None:
+        if min(self.source_heads, self.target_heads) < 2:
+            raise ConfigError(
+                f"source_heads {self.source_heads}, target_heads {self.target_heads}: expected at least 2 of each, to "
+                "learn from some and validate with others"
+            )

@@ -1,0 +1,108 @@
+"""Named configurations: the paper's numbers, what the shipped weights are made with, and a quick one for tests."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from amd_das.errors import ConfigError
+from amd_das.networks.fcn import FcnConfig
+from amd_das.networks.generator import GeneratorConfig
+from amd_das.pipeline.config import PipelineConfig
+from amd_das.segmentation.augment import RICH
+from amd_das.segmentation.batches import BatchConfig
+from amd_das.segmentation.config import AdaptationConfig, SelectionConfig
+from amd_das.slices.prepare import PrepareConfig
+from amd_das.synthesis.batches import PairConfig
+from amd_das.synthesis.config import SynthesisConfig
+from amd_das.training.run import FitConfig
+
+_PAPER_SLICES: Final = 15_480
+_PAPER_MATCHED: Final = 5_184
+
+
+def paper() -> PipelineConfig:
+    """Every number of the paper, or of the authors' code where it is silent; for a GPU and a day or more.
+
+    How long the stages were trained is not said; ours: 20 epochs of stage 1, 100 of stage 2.
+    """
+    return PipelineConfig(
+        name="paper",
+        source_heads=387,
+        target_heads=1100,
+        synthesis_fit=FitConfig(batch=2, steps=20 * _PAPER_SLICES // 2, checkpoint_steps=2000, picture_steps=2000),
+        segmentation_fit=FitConfig(
+            batch=12, steps=100 * _PAPER_MATCHED // 12, checkpoint_steps=1000, validate_steps=1000
+        ),
+    )
+
+
+def shipped() -> PipelineConfig:
+    """What weights are made with where there is no GPU: narrow networks, crops, about two hours on two cores."""
+    fcn = FcnConfig.narrowed(2)
+    return PipelineConfig(
+        name="shipped",
+        source_heads=200,
+        target_heads=300,
+        synthesis=SynthesisConfig(
+            generator=GeneratorConfig(channels=16),
+            discriminator_channels=32,
+            domain_channels=32,
+            segmenter=FcnConfig.narrowed(4),
+            average=0.995,
+        ),
+        pairs=PairConfig(flip=True, crop=160),
+        synthesis_fit=FitConfig(batch=2, steps=5000, checkpoint_steps=250, picture_steps=500),
+        segmentation=AdaptationConfig(
+            network=fcn,
+            optimiser="adamw",
+            learning_rate=1.5e-3,
+            weight_decay=1e-3,
+            warm_up=0.05,
+            decay="cosine",
+            dice_weight=0.5,
+            average=0.998,
+            clip_norm=1.0,
+            statistics="both",
+        ),
+        batches=BatchConfig(augment=RICH, augment_target=True, lesion_share=0.7, patches=((0, 128), (2000, 160))),
+        segmentation_fit=FitConfig(batch=12, steps=3200, checkpoint_steps=200, validate_steps=400),
+    )
+
+
+def smoke() -> PipelineConfig:
+    """Minutes on two cores, to see every step work; the weights are of no use."""
+    tiny = FcnConfig.narrowed(8)
+    return PipelineConfig(
+        name="smoke",
+        source_heads=4,
+        target_heads=4,
+        prepare=PrepareConfig(every=2),
+        synthesis=SynthesisConfig(
+            generator=GeneratorConfig(channels=8, layers=2),
+            discriminator_channels=8,
+            domain_channels=8,
+            segmenter=tiny,
+            average=0.9,
+        ),
+        pairs=PairConfig(crop=96),
+        synthesis_fit=FitConfig(batch=2, steps=40, checkpoint_steps=10, log_steps=5, picture_steps=20),
+        segmentation=AdaptationConfig(
+            network=tiny, optimiser="adamw", learning_rate=2e-3, dice_weight=0.5, average=0.9, discriminator_channels=8
+        ),
+        batches=BatchConfig(lesion_share=0.7, patches=((0, 96),)),
+        segmentation_fit=FitConfig(
+            batch=8, steps=60, checkpoint_steps=10, log_steps=5, picture_steps=20, validate_steps=30
+        ),
+        selection=SelectionConfig(slices=24),
+        validation_share=0.25,
+    )
+
+
+PRESETS: Final[Mapping[str, Callable[[], PipelineConfig]]] = {"shipped": shipped, "smoke": smoke, "paper": paper}
+"""By name; the first is the usual one."""
+
+
+def preset(name: str) -> PipelineConfig:
+    """The configuration of this name; raises ConfigError for another."""
+    if name not in PRESETS:
+        raise ConfigError(f"no preset {name!r}; there are: {', '.join(PRESETS)}")
+    return PRESETS[name]()

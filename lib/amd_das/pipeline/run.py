@@ -1,0 +1,131 @@
+"""The pipeline: labelled MRI and unlabelled CT in, a published model version out.
+
+Where no folder is given, phantom heads stand in: FLAIR with glioma and its masks as the source, CT without masks as the
+target. No CT label takes part in any step, unless the configuration asks for the supervised bound.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from amd_das.datasets import CaseFiles, head_cts, labelled_mri
+from amd_das.errors import ConfigError, TrainingError, TrainingStopped
+from amd_das.pipeline import stages
+from amd_das.pipeline.config import PipelineConfig
+from amd_das.pipeline.steps import PipelineCallback, Runner, StepResult, only_one
+from amd_das.training.progress import StopCheck
+
+SHARES: Final[Mapping[str, float]] = {
+    "source": 4.0,
+    "target": 4.0,
+    "matching": 1.0,
+    "synthesis": 50.0,
+    "translation": 3.0,
+    "segmentation": 37.0,
+    "publication": 1.0,
+}
+"""The steps in order, with their usual parts of the time."""
+
+STEPS: Final = tuple(SHARES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineResult:
+    """What a run came to."""
+
+    steps: Mapping[str, StepResult]
+    """Those that were run or found up to date, in order."""
+
+    version: str | None
+    """The published model version; None where the run ended before publication."""
+
+
+def check(config: PipelineConfig, *, source: Path | None, target: Path | None, until: str = STEPS[-1]) -> None:
+    """What can be known before work starts.
+
+    Raises:
+        ConfigError: no such step.
+        NotFoundError, TrainingError, InputError: a folder is missing, or holds nothing to learn from.
+    """
+    _steps_of(config, until)
+    if source is not None:
+        cases = labelled_mri(source)
+        if not any(case.mask for case in cases):
+            raise TrainingError(
+                f"none of the {len(cases)} MRIs in {source} has a mask; expected labelsTr/NAME.nii.gz or "
+                "masks/NAME-glioma.nii.gz for each image NAME.nii.gz"
+            )
+        _check_patients(cases, "source", source)
+    if target is not None:
+        _check_patients(head_cts(target), "target", target)
+
+
+def _check_patients(cases: Sequence[CaseFiles], domain: str, folder: Path) -> None:
+    patients = {case.patient for case in cases}
+    if len(patients) < 2:
+        raise TrainingError(
+            f"{folder} holds scans of {len(patients)} patient(s); at least 2 are needed as {domain}, to learn from "
+            "some and validate with others"
+        )
+
+
+def _steps_of(config: PipelineConfig, until: str) -> list[str]:
+    if until not in STEPS:
+        raise ConfigError(f"no step {until!r}; expected one of {', '.join(STEPS)}")
+    steps = STEPS[: STEPS.index(until) + 1]
+    unused = () if config.train_on == "pseudo_ct" else ("synthesis", "translation")
+    return [name for name in steps if name not in unused]
+
+
+def run(
+    config: PipelineConfig,
+    workdir: Path,
+    model_dir: Path,
+    *,
+    source: Path | None = None,
+    target: Path | None = None,
+    until: str = STEPS[-1],
+    processes: int | None = None,
+    progress: PipelineCallback | None = None,
+    should_stop: StopCheck | None = None,
+) -> PipelineResult:
+    """Run what is not up to date.
+
+    Args:
+        config: usually a preset.
+        workdir: receives a folder for each step; kept, so that the next run does only what changed.
+        model_dir: receives the new version.
+        source: labelled MRI (:func:`amd_das.datasets.labelled_mri`); None for phantom FLAIR.
+        target: head CT (:func:`amd_das.datasets.head_cts`); None for phantom CT.
+        until: the last step to be run.
+        processes: that prepare cases; None for one for each processor.
+        progress: told about once a second.
+        should_stop: asked often; True ends the run, what is done kept.
+
+    Raises:
+        TrainingError: what it says; the steps done so far stay.
+        TrainingStopped: ``should_stop`` said so.
+    """
+    check(config, source=source, target=target, until=until)
+    names = _steps_of(config, until)
+    stopping = should_stop or (lambda: False)
+    done: dict[str, StepResult] = {}
+    context = stages.Context(config=config, processes=processes, should_stop=stopping)
+    plan = {
+        "source": lambda: stages.source(context, source),
+        "target": lambda: stages.target(context, target),
+        "matching": lambda: stages.matching(context, done),
+        "synthesis": lambda: stages.synthesis(context, done),
+        "translation": lambda: stages.translation(context, done),
+        "segmentation": lambda: stages.segmentation(context, done),
+        "publication": lambda: stages.publication(context, done, model_dir),
+    }
+    with only_one(workdir):
+        runner = Runner(workdir, {name: SHARES[name] for name in names}, progress)
+        for name in names:
+            if stopping():
+                raise TrainingStopped(f"stopped before {name}; start again to continue")
+            done[name] = runner.run(plan[name]())
+    published = done.get("publication")
+    return PipelineResult(steps=done, version=str(published.summary["version"]) if published else None)

@@ -1,0 +1,120 @@
+"""The whole pipeline on a few tiny scans: it publishes, does nothing twice, and continues where it was stopped."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from amd_das import models
+from amd_das.errors import ConfigError, NotFoundError, TrainingError, TrainingStopped
+from amd_das.pipeline.config import PipelineConfig
+from amd_das.pipeline.run import STEPS, check, run
+from amd_das.pipeline.stages import MATCHES, PHANTOMS, SHEET, SLICES
+from amd_das.pipeline.steps import PipelineProgress
+from amd_das.slices import SliceStore
+
+
+def test_labelled_mri_and_unlabelled_ct_become_a_published_version(
+    tiny_config: PipelineConfig, source: Path, target: Path, tmp_path: Path
+) -> None:
+    seen: list[PipelineProgress] = []
+    result = run(
+        tiny_config,
+        tmp_path / "work",
+        tmp_path / "model",
+        source=source,
+        target=target,
+        processes=1,
+        progress=seen.append,
+    )
+    assert tuple(result.steps) == STEPS
+    assert all(made.fresh for made in result.steps.values())
+    assert (result.steps["matching"].folder / MATCHES).is_file()
+    assert (result.steps["matching"].folder / SHEET).is_file()
+
+    pseudo_ct = SliceStore.open(result.steps["translation"].folder / SLICES)
+    mri = SliceStore.open(result.steps["source"].folder / SLICES)
+    assert pseudo_ct.labels is not None
+    assert (pseudo_ct.labels == mri.labels).all()
+    assert SliceStore.open(result.steps["target"].folder / SLICES).labels is None
+
+    loaded = models.load_current(tmp_path / "model")
+    assert loaded.info.version == result.version
+    assert loaded.info.training["labels"].startswith("of the MRI alone")
+    card = (tmp_path / "model" / "versions" / loaded.info.version / models.CARD).read_text()
+    assert "Not a medical device" in card
+
+    assert [report.overall for report in seen] == sorted(report.overall for report in seen)
+    assert seen[-1].overall == 1.0
+    assert {"synthesis", "segmentation"} <= {report.step for report in seen if report.losses}
+
+    again = run(tiny_config, tmp_path / "work", tmp_path / "model", source=source, target=target, processes=1)
+    assert again.version == result.version
+    assert not any(found.fresh for found in again.steps.values())
+
+    models.save_version(tmp_path / "model", loaded.network.float(), training={}, metrics={}, card="another")
+    changed = replace(tiny_config, segmentation=replace(tiny_config.segmentation, adversarial_weight=0.01))
+    other = run(changed, tmp_path / "work", tmp_path / "model", source=source, target=target, processes=1)
+    assert [name for name, step in other.steps.items() if step.fresh] == ["segmentation", "publication"]
+    assert other.version != result.version
+
+
+@pytest.mark.parametrize("train_on", ["mri", "ct"])
+def test_the_other_rows_of_the_tables_need_no_synthesis(
+    tiny_config: PipelineConfig, source: Path, tmp_path: Path, target: Path, train_on: str
+) -> None:
+    config = replace(tiny_config, train_on=train_on, matched=False)  # type: ignore[arg-type]
+    if train_on == "ct":
+        with pytest.raises(TrainingError, match="no labels"):
+            run(config, tmp_path, tmp_path / "model", source=source, target=target, processes=1)
+    else:
+        result = run(config, tmp_path, tmp_path / "model", source=source, target=target, processes=1)
+        assert list(result.steps) == ["source", "target", "matching", "segmentation", "publication"]
+
+
+def test_a_stop_is_obeyed_and_what_is_done_stays(
+    tiny_config: PipelineConfig, source: Path, target: Path, tmp_path: Path
+) -> None:
+    reports: list[PipelineProgress] = []
+
+    def stop_in_stage_1() -> bool:
+        return bool(reports) and reports[-1].step == "synthesis" and reports[-1].done >= 1
+
+    arguments = {"source": source, "target": target, "processes": 1}
+    with pytest.raises(TrainingStopped):
+        run(tiny_config, tmp_path, tmp_path, progress=reports.append, should_stop=stop_in_stage_1, **arguments)
+    result = run(tiny_config, tmp_path, tmp_path, until="synthesis", **arguments)
+    assert [name for name, step in result.steps.items() if step.fresh] == ["synthesis"]
+    assert result.version is None
+
+
+@pytest.mark.slow
+def test_phantoms_stand_in_and_their_ct_masks_are_not_kept(tiny_config: PipelineConfig, tmp_path: Path) -> None:
+    config = replace(tiny_config, source_heads=2, target_heads=2)
+    result = run(config, tmp_path / "work", tmp_path / "model", until="target", processes=1)
+    for name in ("source", "target"):
+        assert result.steps[name].summary["cases"] == 2
+        assert not (result.steps[name].folder / PHANTOMS).exists()
+    target = SliceStore.open(result.steps["target"].folder / SLICES)
+    assert target.labels is None
+    assert len(target) > 10
+
+
+def test_what_can_be_known_before_work_starts_is_said(
+    tiny_config: PipelineConfig, source: Path, target: Path, tmp_path: Path
+) -> None:
+    check(tiny_config, source=source, target=target)
+    check(tiny_config, source=None, target=None)
+    with pytest.raises(NotFoundError, match="no folder of labelled MRI"):
+        check(tiny_config, source=tmp_path, target=None)
+    with pytest.raises(NotFoundError):
+        check(tiny_config, source=None, target=tmp_path / "none")
+    (tmp_path / "imagesTr").symlink_to(source / "imagesTr")
+    with pytest.raises(TrainingError, match="has a mask"):
+        check(tiny_config, source=tmp_path, target=None)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "head.nii.gz").symlink_to(target / "head0.nii.gz")
+    with pytest.raises(TrainingError, match="1 patient"):
+        check(tiny_config, source=None, target=tmp_path / "one")
+    with pytest.raises(ConfigError, match="no step 'training'; expected one of source"):
+        check(tiny_config, source=None, target=None, until="training")
