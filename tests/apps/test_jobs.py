@@ -14,7 +14,8 @@ from helpers import stand_in_training
 from amd_das.errors import TrainingError
 from amd_das_app.errors import BusyError
 from amd_das_app.job_record import Job, find_process, last_lines
-from amd_das_app.jobs import KEPT, MAX_WAITING, JobManager, read_stats
+from amd_das_app.jobs import KEPT, MAX_WAITING, JobManager
+from amd_das_app.train_reports import read_stats
 
 
 @pytest.fixture

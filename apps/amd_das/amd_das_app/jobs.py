@@ -5,7 +5,6 @@ the process writes). The process ends by itself, or within seconds of SIGTERM, k
 """
 
 import contextlib
-import json
 import logging
 import os
 import shutil
@@ -21,7 +20,6 @@ from typing import Any, Final
 import psutil
 
 from amd_das.errors import TrainingError
-from amd_das.files import write_whole
 from amd_das_app.errors import BusyError
 from amd_das_app.job_record import (
     DETAIL_LINES,
@@ -35,11 +33,11 @@ from amd_das_app.job_record import (
     read_record,
     write_record,
 )
-from amd_das_app.train_progress import NEVER_TRAINED, percent_of, read_json, sentence, train_stats
+from amd_das_app.train_progress import percent_of, read_json, sentence
+from amd_das_app.train_reports import TrainReports
 
 logger = logging.getLogger(__name__)
 
-STATS = "train_stats.json"
 LOOK_EVERY_S: Final = 0.5
 KILL_S: Final = 10.0
 """How long a killed process is waited for."""
@@ -58,11 +56,6 @@ def _date(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M:%S}"
 
 
-def read_stats(folder: Path, model: str) -> dict[str, Any]:
-    """A trainer's last known state in a server's folder."""
-    return read_json(folder / model / STATS) or dict(NEVER_TRAINED)
-
-
 class JobManager:
     """The jobs of one server; any thread may call."""
 
@@ -73,8 +66,7 @@ class JobManager:
         self.jobs: tuple[Job, ...] = ()
         self._lock = threading.RLock()
         self._child: subprocess.Popen[bytes] | None = None
-        self._news: tuple[Any, ...] = ()
-        self._logged = 0.0
+        self._reports = TrainReports(folder)
         self._closing = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="training-jobs", daemon=True)
 
@@ -246,7 +238,7 @@ class JobManager:
         if job := self.running:
             exit_status = self._child.poll() if self._child else None
             alive = exit_status is None if self._child else find_process(job) is not None
-            self._tell(job)
+            self._reports.tell(job, self.progress_of(job))
             if not alive:
                 self._child = None
                 self._end(job, *outcome(job, self.folder_of(job), exit_status))
@@ -273,41 +265,20 @@ class JobManager:
             os.setpriority(os.PRIO_PGRP, self._child.pid, NICENESS)
         job.pid, job.status = self._child.pid, "RUNNING"
         self._save(job)
-        self._tell(job)
+        self._reports.tell(job, self.progress_of(job))
         logger.info("training of %s begins, process %d", job.model, job.pid)
 
     def _end(self, job: Job, status: str, note: str) -> None:
         job.status, job.note, job.ended = status, note, time.time()
         self._save(job)
         if job.began is not None:
-            self._write_stats(job, self.progress_of(job))
+            self._reports.write_stats(job, self.progress_of(job))
             level = logging.ERROR if status == "ERROR" else logging.INFO
             logger.log(level, "training of %s: %s: %s", job.model, status, note)
         if status != "DONE":
             for other in self.waiting:
                 if other.group == job.group:
                     self._end(other, "STOPPED", f"not tried, because {job.model} did not finish")
-
-    def _tell(self, job: Job) -> None:
-        """Pass news on: each to ``train_stats.json``, every per cent and every step to the log."""
-        progress = self.progress_of(job)
-        news = (job.id, job.status, progress.get("step"), progress.get("done"), progress.get("message"))
-        if news == self._news:
-            return
-        before, self._news = self._news, news
-        self._write_stats(job, progress)
-        if progress and (before[:3] != news[:3] or percent_of(progress) >= self._logged + 1):
-            self._logged = percent_of(progress)
-            logger.info("training of %s: %s", job.model, sentence(progress))
-
-    def _write_stats(self, job: Job, progress: Mapping[str, Any]) -> None:
-        stats = train_stats(progress, status=job.status, start=job.began or job.submitted, end=job.ended, note=job.note)
-        path = self.folder / job.model / STATS
-        try:
-            path.parent.mkdir(exist_ok=True)
-            write_whole(path, (json.dumps(stats, indent=2) + "\n").encode())
-        except OSError as error:
-            logger.error("cannot write %s: %s", path, error.strerror)
 
     def _save(self, job: Job) -> None:
         try:

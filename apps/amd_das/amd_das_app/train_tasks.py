@@ -15,9 +15,10 @@ from monailabel.utils.others.generic import device_map
 from amd_das.errors import ConfigError, NotFoundError, TrainingError
 from amd_das.models import default_model_dir
 from amd_das_app.job_record import Job
-from amd_das_app.jobs import JobManager, read_stats
+from amd_das_app.jobs import JobManager
 from amd_das_app.params import parse_device
 from amd_das_app.settings import ServerSettings
+from amd_das_app.train_reports import read_stats
 
 PRESETS: Final = ("shipped", "smoke", "paper")
 """The first is the default, as in 3D Slicer's drop-down."""
