@@ -27,7 +27,7 @@ from amd_das.errors import ConfigError, TrainingError, TrainingStopped
 from amd_das.preprocessing.grid import SIZE
 from amd_das.slices.cases import PrepareConfig, PreparedCase, prepare_case
 from amd_das.slices.index import Domain
-from amd_das.slices.store import SliceWriter
+from amd_das.slices.writer import SliceWriter
 
 logger = logging.getLogger(__name__)
 
