@@ -78,6 +78,7 @@ def test_alone_nothing_is_shared(tmp_path: Path) -> None:
         parallel.average_gradients([weight])
         assert (parallel.rank(), parallel.world_size()) == (0, 1)
     assert weight.grad.tolist() == [3.0, 3.0]
+    parallel.wait()
     assert parallel.mean([1.0, 2.0], torch.device("cpu")) == [1.0, 2.0]
     assert parallel.gather("state") == ["state"]
     assert torch.equal(parallel.rows(torch.arange(4)), torch.arange(4))

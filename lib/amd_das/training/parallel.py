@@ -79,6 +79,12 @@ def mean(values: Sequence[float], device: torch.device) -> list[float]:
     return (summed / world_size()).tolist()
 
 
+def wait() -> None:
+    """Until all processes are here."""
+    if world_size() > 1:
+        distributed.barrier()
+
+
 def gather(value: Any) -> list[Any]:
     """What every process holds, in order of rank, in process 0; an empty list in the others."""
     if world_size() == 1:

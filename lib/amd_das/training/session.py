@@ -55,7 +55,8 @@ class Session:
             if not is_out_of_memory(error):
                 raise
             raise TrainingError(f"the networks alone do not fit into the memory of {self.place}") from error
-        if self.path.exists():
+        there = parallel.rank() == 0 and self.path.exists()
+        if parallel.mean([float(there)], self.place.device)[0] > 0.0:
             self.load()
             return True
         parallel.broadcast_modules(self.learner.modules.values())
@@ -75,6 +76,7 @@ class Session:
         if parallel.rank() == 0:
             state = {"run": asdict(self.run), "config": asdict(self.config), "processes": shares}
             checkpoints.save(self.path, state | checkpoints.capture(self.learner))
+        parallel.wait()
 
     def load(self) -> None:
         """Take the checkpoint's state, and cut the history to it.
