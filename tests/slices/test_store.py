@@ -11,7 +11,7 @@ import torch
 from helpers.stored_cases import a_case, write
 
 from amd_das.errors import ConfigError, NotFoundError
-from amd_das.slices import SliceStore, SliceWriter, lesion_pixels, network_image, network_label
+from amd_das.slices import SliceStore, SliceWriter, bright_pixels, lesion_pixels, network_image, network_label
 
 
 def test_what_is_appended_is_read_back(tmp_path: Path) -> None:
@@ -98,6 +98,15 @@ def test_networks_see_one_channel_from_minus_one_to_one() -> None:
 
 def test_lesion_pixels_are_those_above_120_where_there_are_no_labels() -> None:
     images = np.zeros((2, 240, 240), np.uint8)
-    images[0, 0, :5] = (119, 120, 121, 200, 255)
+    images[0, 50:100, 50:100] = 80
+    images[0, 70, 70:75] = (119, 120, 121, 200, 255)
     assert lesion_pixels(images) == (3, 0)
-    assert lesion_pixels(images, (images > 199).astype(np.uint8)) == (2, 0)
+    assert lesion_pixels(images, np.ones_like(images)) == (240 * 240, 240 * 240)
+
+
+def test_the_rim_where_bone_shines_in_is_not_counted_but_what_lies_on_a_ventricle_is() -> None:
+    images = np.zeros((1, 240, 240), np.uint8)
+    images[0, 50:100, 50:100] = 200
+    images[0, 75, 75] = 0
+    assert bright_pixels(images).sum() == 46 * 46 - 1
+    assert not bright_pixels(images)[0, :52].any()

@@ -15,7 +15,7 @@ from amd_das.errors import ConfigError, NotFoundError, TrainingError, TrainingSt
 from amd_das.files import write_whole
 from amd_das.matching.fingerprint import fingerprints, release
 from amd_das.matching.similarity import MAX_WEIGHT, nearest
-from amd_das.slices import SliceStore
+from amd_das.slices import SliceStore, bright_pixels
 from amd_das.slices.store import LESION_ABOVE
 
 FORMAT: Final = "amd-das matches"
@@ -38,7 +38,7 @@ class MatchConfig:
     """How many lesion pixels one differing bit weighs (paper)."""
 
     lesion_threshold: int = LESION_ABOVE
-    """Pixels of a CT above this count as lesion, grey values of 0-255 (paper)."""
+    """Pixels of a CT above this count as lesion, grey values of 0-255 (paper), but for the brain's rim (ours)."""
 
     def __post_init__(self) -> None:
         if self.candidates < 1:
@@ -195,7 +195,7 @@ def _bright_px(store: SliceStore, threshold: int, after: Callable[[int], None]) 
     counts = np.empty(len(store), np.int32)
     for start in range(0, len(store), _CHUNK):
         chunk = store.images[start : start + _CHUNK]
-        counts[start : start + len(chunk)] = np.count_nonzero(chunk > threshold, axis=(1, 2))
+        counts[start : start + len(chunk)] = np.count_nonzero(bright_pixels(chunk, threshold), axis=(1, 2))
         release(store.images)
         after(start + len(chunk))
     return counts

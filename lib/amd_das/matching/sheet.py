@@ -12,7 +12,7 @@ from scipy import ndimage
 from amd_das.conventions import COLOUR_RGB, RESEARCH_NOTICE
 from amd_das.files import write_whole
 from amd_das.matching.pairs import Matches
-from amd_das.slices import SliceStore
+from amd_das.slices import SliceStore, bright_pixels
 
 LINE_RGB: Final = tuple(round(part * 255 / max(COLOUR_RGB)) for part in COLOUR_RGB)
 """The colour of the label, as bright as it gets, to stand out from grey."""
@@ -60,7 +60,7 @@ def render_sheet(
         size = int(source.lesion_px[i])
         row = [_tile(source.images[i], label, crop, [_name(source, i), f"lesion {size:,} px"])]
         for j, distance in zip(candidates, distances, strict=False):
-            bright = target.images[j] > matches.config.lesion_threshold
+            (bright,) = bright_pixels(target.images[j : j + 1], matches.config.lesion_threshold)
             numbers = _distances(matches, distance, abs(size - int(bright.sum())))
             row.append(_tile(target.images[j], bright, crop, [_name(target, j), numbers]))
         pictures.append(row)

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from amd_das.errors import ConfigError, TrainingError
 from amd_das.segmentation.augment import NONE, PAPER, AugmentConfig, augment
-from amd_das.slices import SliceStore
-from amd_das.slices.store import LESION_ABOVE
+from amd_das.slices import SliceStore, bright_pixels
 
 _SOURCE, _TARGET, _SPLIT, _CHANGES = range(1, 5)  # keep what is drawn for each apart; 0 would count as nothing
 
@@ -129,7 +128,7 @@ def adaptation_batches(
         image, label = augment(source.images[rows], source_labels[rows], config.augment, rng, patch=patch)
         seen = target.images[target_deck.deal(np.arange(step * size, (step + 1) * size))]
         rng = np.random.default_rng([seed, _CHANGES, _TARGET, step])
-        changed, _ = augment(seen, seen > LESION_ABOVE, target_changes, rng, patch=patch)
+        changed, _ = augment(seen, bright_pixels(seen), target_changes, rng, patch=patch)
         return AdaptationBatch(image, label, changed)
 
     return batch_at

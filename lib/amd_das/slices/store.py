@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from scipy.ndimage import binary_dilation, binary_erosion
 from torch import Tensor
 
 from amd_das.errors import ConfigError, NotFoundError
@@ -25,6 +26,11 @@ LABELS: Final = "labels.u8"
 
 LESION_ABOVE: Final = 120
 """An unlabelled CT's pixels above this are counted as lesion, of 255 (paper); 47 HU."""
+
+RIM_PX: Final = 2
+"""Outermost pixels of the brain that are not counted, 1 mm each (ours)."""
+
+_SQUARE = np.ones((3, 3), bool)
 
 SLICE_BYTES: Final = SIZE * SIZE
 
@@ -104,12 +110,26 @@ class SliceStore:
         return self._digest
 
 
+def bright_pixels(images: np.ndarray, above: int = LESION_ABOVE) -> np.ndarray:
+    """CT pixels (n, 240, 240) uint8 above a grey value, those of the brain's rim left out; (n, 240, 240) bool.
+
+    Bone shines into the rim: half of all pixels above 120 would lie in it.
+    """
+    bright = images > above
+    for one, image in zip(bright, images, strict=True):
+        if one.any():
+            # Two zeros side by side are the outside; a single one is noise in a ventricle.
+            outside = binary_erosion(image == 0, _SQUARE, border_value=1)
+            one &= ~binary_dilation(outside, _SQUARE, iterations=1 + RIM_PX)
+    return bright
+
+
 def lesion_pixels(images: np.ndarray, labels: np.ndarray | None = None) -> tuple[int, ...]:
-    """Lesion pixels per slice: of the labels, or where there are none those above 120 of 255 (METHOD, ``d_les``).
+    """Lesion pixels per slice: of the labels, or where there are none the bright ones (METHOD, ``d_les``).
 
     Both (n, 240, 240) uint8.
     """
-    lesion = images > LESION_ABOVE if labels is None else labels > 0
+    lesion = bright_pixels(images) if labels is None else labels > 0
     return tuple(np.count_nonzero(lesion, axis=(1, 2)).tolist())
 
 
