@@ -14,6 +14,7 @@ from amd_das.errors import ConfigError, TrainingError, TrainingStopped
 from amd_das.pipeline import stages
 from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.steps import PipelineCallback, Runner, StepResult, only_one
+from amd_das.training import parallel
 from amd_das.training.progress import StopCheck
 
 SHARES: Final[Mapping[str, float]] = {
@@ -90,7 +91,7 @@ def run(
     progress: PipelineCallback | None = None,
     should_stop: StopCheck | None = None,
 ) -> PipelineResult:
-    """Run what is not up to date.
+    """Run what is not up to date; started by torchrun, its processes train together.
 
     Args:
         config: usually a preset.
@@ -121,7 +122,7 @@ def run(
         "segmentation": lambda: stages.segmentation(context, done),
         "publication": lambda: stages.publication(context, done, model_dir),
     }
-    with only_one(workdir):
+    with parallel.processes(), only_one(workdir):
         runner = Runner(workdir, {name: SHARES[name] for name in names}, progress)
         for name in names:
             if stopping():

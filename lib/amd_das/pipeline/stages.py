@@ -27,6 +27,7 @@ from amd_das.slices.prepare import prepare
 from amd_das.synthesis.batches import matched_batches
 from amd_das.synthesis.learner import SynthesisLearner
 from amd_das.synthesis.translate import trained_generators, translate
+from amd_das.training import parallel
 from amd_das.training.engine import fit
 from amd_das.training.learner import seeded
 from amd_das.training.progress import Progress, ProgressCallback, StopCheck
@@ -179,7 +180,7 @@ def synthesis(context: Context, done: Done) -> Step:
         "seed": config.seed,
         **_keys(done, "matching"),
     }
-    return Step(name="synthesis", inputs=inputs, make=make)
+    return Step(name="synthesis", inputs=inputs, make=make, together=True)
 
 
 def translation(context: Context, done: Done) -> Step:
@@ -225,6 +226,8 @@ def segmentation(context: Context, done: Done) -> Step:
             should_stop=context.should_stop,
             validate=BestKeeper(learner, judge, output),
         )
+        if parallel.rank():
+            return {}  # the first process chose, and says so
         selection = json.loads((output / SELECTION).read_text())
         best = next(line for line in selection["history"] if line["step"] == selection["best"]["step"])
         return {**_trained(record), "slices": len(chosen), "criterion": judge.criterion, "best": best}
@@ -239,7 +242,7 @@ def segmentation(context: Context, done: Done) -> Step:
         "seed": config.seed,
         **_keys(done, learn_from, "matching", "target"),
     }
-    return Step(name="segmentation", inputs=inputs, make=make)
+    return Step(name="segmentation", inputs=inputs, make=make, together=True)
 
 
 def publication(context: Context, done: Done, model_dir: Path) -> Step:

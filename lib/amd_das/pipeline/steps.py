@@ -19,11 +19,13 @@ from typing import Any, Final
 from amd_das import __version__
 from amd_das.errors import TrainingError
 from amd_das.files import write_whole
+from amd_das.training import parallel
 
 logger = logging.getLogger(__name__)
 
 DONE: Final = "done.json"
 LOCK: Final = ".lock"
+_POLL_SECONDS: Final = 0.5
 _FORMAT: Final = 1
 """Part of every key: raised when folders of earlier versions no longer serve."""
 
@@ -81,6 +83,9 @@ class Step:
     still_good: Callable[[Mapping[str, Any]], bool] = lambda summary: True
     """Whether a finished output still serves, where that depends on more than its folder; given the summary."""
 
+    together: bool = False
+    """Whether all processes of a torchrun take part; otherwise the first does it and the others wait."""
+
     @property
     def key(self) -> str:
         """Twelve hex digits."""
@@ -117,34 +122,41 @@ class Runner:
         self.progress = progress
 
     def run(self, step: Step) -> StepResult:
-        """Make the step's output, or find it made.
+        """Make the step's output, or find it made. Of the processes of a torchrun, only the first writes and tells.
 
         Raises:
             TrainingError: the disk is full, or what the step itself raises; its folder stays for the next try.
         """
         folder = step.folder(self.workdir)
-        marker = folder / DONE
-        summary = json.loads(marker.read_text())["summary"] if marker.is_file() else None
-        if summary is not None and step.still_good(summary):
-            result = StepResult(key=step.key, folder=folder, summary=summary, fresh=False)
+        if not step.together and parallel.rank():
+            return self._await(step, folder)
+        found = _summary(folder)
+        if found is not None and step.still_good(found):
             self._report(step, 1, 1, message=f"{step.name}: up to date")
-        else:
-            logger.info("%s: begins in %s", step.name, folder.name)
-            started = time.monotonic()
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-                summary = dict(step.make(folder, lambda done, total, **more: self._report(step, done, total, **more)))
-                record = {"step": step.name, "inputs": step.inputs, "summary": summary}
-                write_whole(marker, (json.dumps(record, indent=2, default=list) + "\n").encode())
-            except OSError as error:
-                raise TrainingError(
-                    f"{step.name} could not work in {folder}: {error.strerror or error}; make room or choose another "
-                    "working folder, and start again: it continues where it stopped"
-                ) from error
-            logger.info("%s: done in %.0f s", step.name, time.monotonic() - started)
-            result = StepResult(key=step.key, folder=folder, summary=summary, fresh=True)
-            self._report(step, 1, 1)
-        return result
+            return StepResult(key=step.key, folder=folder, summary=found, fresh=False)
+        logger.info("%s: begins in %s", step.name, folder.name)
+        started = time.monotonic()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            summary = dict(step.make(folder, lambda done, total, **more: self._report(step, done, total, **more)))
+            if parallel.rank():
+                return self._await(step, folder)
+            record = {"step": step.name, "inputs": step.inputs, "summary": summary}
+            write_whole(folder / DONE, (json.dumps(record, indent=2, default=list) + "\n").encode())
+        except OSError as error:
+            raise TrainingError(
+                f"{step.name} could not work in {folder}: {error.strerror or error}; make room or choose another "
+                "working folder, and start again: it continues where it stopped"
+            ) from error
+        logger.info("%s: done in %.0f s", step.name, time.monotonic() - started)
+        self._report(step, 1, 1)
+        return StepResult(key=step.key, folder=folder, summary=summary, fresh=True)
+
+    def _await(self, step: Step, folder: Path) -> StepResult:
+        """What the first process makes; if that fails, torchrun ends this one."""
+        while (summary := _summary(folder)) is None:
+            time.sleep(_POLL_SECONDS)
+        return StepResult(key=step.key, folder=folder, summary=summary, fresh=False)
 
     def _report(
         self,
@@ -156,7 +168,7 @@ class Runner:
         seconds_left: float | None = None,
         message: str = "",
     ) -> None:
-        if self.progress is None:
+        if self.progress is None or parallel.rank():
             return
         names = list(self.shares)
         before = sum(self.shares[name] for name in names[: names.index(step.name)])
@@ -176,13 +188,27 @@ class Runner:
         )
 
 
+def _summary(folder: Path) -> Mapping[str, Any] | None:
+    """What a finished step said; None of an unfinished one."""
+    try:
+        found: Mapping[str, Any] = json.loads((folder / DONE).read_text())["summary"]
+        return found
+    except FileNotFoundError:
+        return None
+
+
 @contextmanager
 def only_one(workdir: Path) -> Iterator[None]:
     """Keep a second pipeline out of the same folder; the lock goes with the process, however that ends.
 
+    The processes of a torchrun are one pipeline.
+
     Raises:
         TrainingError: another pipeline is at work there, or the folder cannot be written.
     """
+    if parallel.rank():
+        yield
+        return
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         lock = (workdir / LOCK).open("a")
