@@ -12,6 +12,7 @@ import platform
 import statistics
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -19,11 +20,12 @@ import torch
 from monai.metrics import DiceMetric
 
 from amd_das.inference import Predictor
-from amd_das.models import load_current
+from amd_das.models import LoadedModel, load_current
 from amd_das.phantom.files import write_cases
 from amd_das.reading import read_volume
 
 FIRST_SEED, COUNT = 1000, 20
+DATA = Path("runs/phantom-test-set")
 
 
 def dice(pred: np.ndarray, label: np.ndarray) -> float:
@@ -32,39 +34,36 @@ def dice(pred: np.ndarray, label: np.ndarray) -> float:
     return float(metric(torch.from_numpy(pred)[None, None].float(), torch.from_numpy(label)[None, None].float()))
 
 
-def main() -> None:
-    """Render what is missing, segment, score, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model-dir", type=Path)
-    parser.add_argument("--data", type=Path, default=Path("runs/phantom-test-set"))
-    parser.add_argument("-o", "--output", type=Path)
-    arguments = parser.parse_args()
-    for seed in range(FIRST_SEED, FIRST_SEED + COUNT):
-        if not (arguments.data / "records" / f"phantom-ct-{seed}.json").exists():
-            write_cases(count=1, kind="ct", format="nifti", seed=seed, directory=arguments.data)
-    model = load_current(arguments.model_dir)
+def render(data: Path) -> None:
+    """Make the heads that are missing."""
+    write_cases(count=COUNT, kind="ct", format="nifti", seed=FIRST_SEED, directory=data, resume=True)
+
+
+def score(model: LoadedModel, data: Path, *, quiet: bool = False) -> dict[str, Any]:
+    """Segment and compare; the summary, with each case under "cases"."""
     predictor = Predictor(model)
     rows = []
-    print(f"{'case':16} {'true mL':>8} {'pred mL':>8} {'Dice':>6}  lesions")
     for seed in range(FIRST_SEED, FIRST_SEED + COUNT):
         name = f"phantom-ct-{seed}"
-        volume = read_volume(arguments.data / "images" / f"{name}.nii.gz")
-        label = np.asarray(nibabel.load(arguments.data / "masks" / f"{name}-iph.nii.gz").dataobj)
+        volume = read_volume(data / "images" / f"{name}.nii.gz")
+        label = np.asarray(nibabel.load(data / "masks" / f"{name}-iph.nii.gz").dataobj)
         result = predictor.segment(volume)
-        record = json.loads((arguments.data / "records" / f"{name}.json").read_text())
+        record = json.loads((data / "records" / f"{name}.json").read_text())
         row = {
             "case": name,
-            "true_ml": float(label.sum()) * volume.voxel_ml,
-            "pred_ml": result.measurement.volume_ml,
-            "dice": dice(result.mask, label) if label.any() else None,
+            "true_ml": round(float(label.sum()) * volume.voxel_ml, 3),
+            "pred_ml": round(result.measurement.volume_ml, 3),
+            "dice": round(dice(result.mask, label), 3) if label.any() else None,
             "lesions": [f"{lesion['kind']} {lesion['site']}".strip() for lesion in record["lesions"]],
         }
         rows.append(row)
-        shown = f"{row['dice']:6.3f}" if row["dice"] is not None else "     -"
-        print(f"{name:16} {row['true_ml']:8.2f} {row['pred_ml']:8.2f} {shown}  {', '.join(row['lesions'])}", flush=True)
+        if not quiet:
+            shown = f"{row['dice']:6.3f}" if row["dice"] is not None else "     -"
+            kinds = ", ".join(row["lesions"])
+            print(f"{name:16} {row['true_ml']:8.2f} {row['pred_ml']:8.2f} {shown}  {kinds}", flush=True)
     positives = [row for row in rows if row["dice"] is not None]
     negatives = [row for row in rows if row["dice"] is None]
-    summary = {
+    return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": f"{platform.processor() or platform.machine()}, torch {torch.__version__}",
         "model": model.info.version,
@@ -74,10 +73,23 @@ def main() -> None:
         "median_volume_error_ml": round(statistics.median(abs(r["pred_ml"] - r["true_ml"]) for r in positives), 3),
         "negatives": len(negatives),
         "largest_false_ml_on_negatives": round(max((row["pred_ml"] for row in negatives), default=0.0), 3),
+        "cases": rows,
     }
-    print(json.dumps(summary, indent=2))
+
+
+def main() -> None:
+    """Render what is missing, segment, score, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model-dir", type=Path)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("-o", "--output", type=Path)
+    arguments = parser.parse_args()
+    render(arguments.data)
+    print(f"{'case':16} {'true mL':>8} {'pred mL':>8} {'Dice':>6}  lesions")
+    found = score(load_current(arguments.model_dir), arguments.data)
+    print(json.dumps({key: value for key, value in found.items() if key != "cases"}, indent=2))
     if arguments.output:
-        arguments.output.write_text(json.dumps({**summary, "cases": rows}, indent=2) + "\n")
+        arguments.output.write_text(json.dumps(found, indent=2) + "\n")
 
 
 if __name__ == "__main__":
