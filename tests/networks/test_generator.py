@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from amd_das.networks.generator import Decoder, GeneratorConfig, SharedGenerators
+from amd_das.networks.generator import Decoder, GeneratorConfig, OutputConv, SharedGenerators
 
 TINY = GeneratorConfig(channels=2, layers=2, growth=2)
 
@@ -100,3 +100,19 @@ def test_the_config_survives_json_and_refuses_nonsense() -> None:
         GeneratorConfig(layers=0)
     with pytest.raises(TypeError, match="depth"):
         GeneratorConfig.from_record({"depth": 3})
+
+
+def test_the_output_convolution_is_a_convolution() -> None:
+    torch.manual_seed(0)
+    for out_channels, bias in ((1, True), (3, False)):
+        quick = OutputConv(2, out_channels, 7, bias=bias)
+        plain = nn.Conv2d(2, out_channels, 7, bias=bias)
+        plain.load_state_dict(quick.state_dict())
+        image = torch.randn(2, 2, 16 + 6, 24 + 6, requires_grad=True)
+        found, expected = quick(image), plain(image)
+        assert torch.allclose(found, expected, atol=1e-5)
+        weights = torch.randn_like(found)
+        for parameters in ((quick.weight, plain.weight), (image, image)):
+            one = torch.autograd.grad((found * weights).sum(), parameters[0], retain_graph=True)[0]
+            other = torch.autograd.grad((expected * weights).sum(), parameters[1], retain_graph=True)[0]
+            assert torch.allclose(one, other, atol=1e-4)

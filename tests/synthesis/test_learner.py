@@ -233,8 +233,7 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Pat
         answers = iter([False] * ((stop_after or 6) - 1) + [stop_after is not None])
         learner = SynthesisLearner(tiny_config(pool=3))
         config = FitConfig(steps=6, batch=2, picture_steps=0, precision="fp32", device="cpu")
-        batch_at = lambda step, size: disc_batch(step, size)  # noqa: E731
-        fit(learner, batch_at, config, workdir, should_stop=lambda: next(answers, False))
+        fit(learner, disc_batch, config, workdir, should_stop=lambda: next(answers, False))
         return learner
 
     with pytest.raises(TrainingStopped):

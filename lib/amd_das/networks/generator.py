@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d, pad, pixel_shuffle
 
 from amd_das.networks.discriminators import init_normal
 
@@ -118,6 +119,22 @@ class Fusion(nn.Sequential):
         super().__init__(*(DenseBlock(config) for _ in range(config.blocks)))
 
 
+class OutputConv(nn.Conv2d):
+    """A convolution that keeps the size of what came in padded, for few output channels and sides multiples of 4.
+
+    The same numbers as its parent's. It gives 4 × 4 pixels at once as so many channels, since a single one leaves most
+    of a processor's vector lanes empty: three times as fast on CPUs.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H + kernel - 1, W + kernel - 1) → (N, out_channels, H, W)."""
+        block, last = STRIDE, STRIDE - 1
+        shifts = [(dx, last - dx, dy, last - dy) for dy in range(block) for dx in range(block)]
+        filters = torch.stack([pad(self.weight, shift) for shift in shifts], dim=1).flatten(0, 1)
+        bias = None if self.bias is None else self.bias.repeat_interleave(block * block)
+        return pixel_shuffle(conv2d(x, filters, bias, stride=block), block)
+
+
 class Decoder(nn.Module):
     """Encoding and features, each (N, width, H / 4, W / 4) → (N, in_channels, H, W) float32 in [-1, 1]."""
 
@@ -129,7 +146,7 @@ class Decoder(nn.Module):
             *_normalised(_doubling(2 * width if config.skip else width, 2 * c), 2 * c),
             *_normalised(_doubling(2 * c, c), c),
             nn.ReflectionPad2d(3),
-            nn.Conv2d(c, config.in_channels, 7),
+            OutputConv(c, config.in_channels, 7),
         )
 
     def forward(self, encoding: Tensor, features: Tensor) -> Tensor:
