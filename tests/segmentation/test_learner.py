@@ -5,20 +5,23 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers.disc_slices import disc_slices, disc_store
 from torch import Tensor, nn
 
-from amd_das.errors import ConfigError
+from amd_das.errors import ConfigError, TrainingStopped
 from amd_das.losses import domain_loss
 from amd_das.networks.fcn import Fcn, FcnConfig
-from amd_das.segmentation.augment import NONE
+from amd_das.segmentation.augment import NONE, RICH
 from amd_das.segmentation.batches import AdaptationBatch, BatchConfig, adaptation_batches
 from amd_das.segmentation.config import AdaptationConfig, Aligned, Statistics
 from amd_das.segmentation.learner import AdaptationLearner, learning_rate_factor
 from amd_das.slices import network_image, network_label
+from amd_das.training.engine import fit
 from amd_das.training.learner import seeded, update
+from amd_das.training.run import FitConfig
 
 TINY = FcnConfig(stages=((4,), (4,), (8,), (8,), (8,)), decoder_tail=4)
 CONFIG = AdaptationConfig(network=TINY, discriminator_channels=4)
@@ -204,10 +207,11 @@ def test_learning_rates_follow_their_shape() -> None:
     assert learner.steps_done == 56
 
 
+@pytest.mark.slow
 def test_it_learns_to_find_discs(tmp_path: Path) -> None:
     source, target = disc_store(tmp_path / "s", "pseudo_ct"), disc_store(tmp_path / "t", "target")
     batches = BatchConfig(augment=NONE, patches=((0, 64),), lesion_share=1.0)
-    batch_at = adaptation_batches(source, target, torch.arange(len(source)).numpy(), batches, 0)
+    batch_at = adaptation_batches(source, target, np.arange(len(source)), batches, 0)
     learner = a_learner(
         replace(CONFIG, optimiser="adamw", learning_rate=0.02, dice_weight=0.5, average=0.9, clip_norm=1.0)
     )
@@ -255,3 +259,19 @@ def test_adversarial_training_makes_the_domains_harder_to_tell_apart(statistics:
 def test_impossible_settings_are_refused(setting: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="expected"):
         AdaptationConfig(**setting)  # type: ignore[arg-type]
+
+
+def test_a_training_that_was_stopped_ends_like_one_that_was_not(tmp_path: Path) -> None:
+    source, target = disc_store(tmp_path / "s", "pseudo_ct"), disc_store(tmp_path / "t", "target")
+    batches = BatchConfig(augment=RICH, augment_target=True, lesion_share=0.5, patches=((0, 32), (3, 48)))
+    batch_at = adaptation_batches(source, target, np.arange(len(source)), batches, 0)
+    config = FitConfig(steps=5, batch=2, checkpoint_steps=2, picture_steps=0, precision="fp32", device="cpu")
+    whole, first, second = (a_learner(EVERYTHING) for _ in range(3))
+    fit(whole, batch_at, config, tmp_path / "whole")
+    with pytest.raises(TrainingStopped):
+        fit(first, batch_at, config, tmp_path / "parts", should_stop=lambda: first.steps_done == 3)
+    fit(second, batch_at, config, tmp_path / "parts")
+    assert second.steps_done == 5
+    for name, part in whole.modules.items():
+        for key, value in part.state_dict().items():
+            assert torch.equal(value, second.modules[name].state_dict()[key]), (name, key)

@@ -27,8 +27,9 @@ from amd_das.segmentation.selection import (
     best_weights,
 )
 from amd_das.slices import SliceStore
-from amd_das.training.engine import FitConfig, fit
+from amd_das.training.engine import fit
 from amd_das.training.learner import seeded
+from amd_das.training.run import FitConfig
 
 TINY = AdaptationConfig(
     network=FcnConfig(stages=((2,), (2,), (4,), (4,), (4,)), decoder_tail=2), discriminator_channels=2, average=0.5

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.ndimage import binary_erosion, label
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, grid_sample, interpolate
+from torch.nn.functional import grid_sample, interpolate, pad
 
 from amd_das.errors import ConfigError
 from amd_das.preprocessing.window import to_network
@@ -220,14 +220,21 @@ def change_grey(unit: Tensor, config: AugmentConfig, generator: torch.Generator)
         field = interpolate(coarse, size=unit.shape[-2:], mode="bilinear", align_corners=True)
         x = x + field * sometimes(config.shading) * inside
     if config.blur or config.sharpen:
-        smooth = avg_pool2d(x, 3, 1, 1) / avg_pool2d(inside, 3, 1, 1).clamp(min=1 / 9)
+        smooth = _mean(x) / _mean(inside).clamp(min=1 / 9)
         strength = uniform(0.0, 1.0) * sometimes(config.blur) - uniform(0.0, 0.8) * sometimes(config.sharpen)
         x = x + (smooth - x) * strength
     if config.noise:
         fine = torch.randn(unit.shape, generator=generator)
-        grain = fine + (avg_pool2d(fine, 3, 1, 1) * 2.2 - fine) * uniform(0.0, 1.0)
+        grain = fine + (_mean(fine) * 2.2 - fine) * uniform(0.0, 1.0)
         x = x + grain * uniform(0.0, 0.05) * sometimes(config.noise)
     x = x.clamp(0.0, 1.0)
     if config.ceiling:
         x = torch.minimum(x, torch.where(sometimes(config.ceiling) > 0, uniform(0.75, 1.0), torch.ones(1)))
     return x * inside
+
+
+def _mean(x: Tensor) -> Tensor:
+    """Of 3 × 3 pixels, zeros beyond the edge: (N, 1, H, W); on a CPU several times as fast as ``avg_pool2d``."""
+    padded = pad(x, (1, 1, 1, 1))
+    rows = padded[..., :-2, :] + padded[..., 1:-1, :] + padded[..., 2:, :]
+    return (rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]) / 9
