@@ -62,6 +62,7 @@ def shipped() -> PipelineConfig:
             average=0.998,
             clip_norm=1.0,
             statistics="both",
+            discriminator_channels=32,
         ),
         batches=BatchConfig(augment=RICH, augment_target=True, lesion_share=0.7, patches=((0, 128), (2000, 160))),
         segmentation_fit=FitConfig(batch=12, steps=3200, checkpoint_steps=200, validate_steps=400),
