@@ -53,7 +53,7 @@ def test_pictures_can_be_left_out(tmp_path: Path) -> None:
 def test_a_grid_has_a_row_per_case_and_a_column_per_picture() -> None:
     mri, ct = torch.full((2, 1, 3, 5), 0.25), torch.full((2, 1, 3, 5), 7.0, dtype=torch.bfloat16)
     mri[1] = 0.5
-    laid = grid({"mri": mri, "pseudo_ct": ct})
+    laid = grid({"mri": mri, "pseudo_ct": torch.cat([ct, ct])})
     assert laid.shape == (1, 6, 10)
     assert laid[0, 0].tolist() == 5 * [0.25] + 5 * [1.0]
     assert laid[0, 5].tolist() == 5 * [0.5] + 5 * [1.0]

@@ -310,3 +310,16 @@ def test_bf16_trains_too(tmp_path: Path) -> None:
     assert record.device.endswith("bf16")
     assert record.losses["loss"] < 0.1
     assert learner.network[0].weight.dtype == torch.float32
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_trains_and_continues(tmp_path: Path) -> None:
+    config = replace(TINY, steps=60, device="cuda", precision="auto")
+    with pytest.raises(TrainingStopped):
+        fit(tiny_learner(rate=0.1, dropout=0.0), tiny_batch, config, tmp_path, should_stop=stop_after(20))
+    assert set(checkpoints.load(tmp_path / checkpoints.NAME)["processes"][0]["rng"]) == {"cpu", "cuda"}
+    learner = tiny_learner(rate=0.1, dropout=0.0)
+    record = fit(learner, tiny_batch, config, tmp_path)
+    assert torch.cuda.get_device_name() in record.device
+    assert record.losses["loss"] < 0.1
+    assert learner.network[0].weight.is_cuda

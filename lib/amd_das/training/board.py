@@ -34,7 +34,7 @@ class Board:
             self.writer.add_scalar(f"validation/{name}", value, step)
 
     def show_pictures(self, pictures: Mapping[str, Tensor], step: int) -> None:
-        """One grid of (N, 1, H, W) pictures in [0, 1], all of one size: a row per case, a column per name."""
+        """One grid of (N, 1, H, W) pictures in [0, 1], all of one H and W: a row per case, a column per name."""
         if pictures:
             self.writer.add_image("pictures/" + "-".join(pictures), grid(pictures), step)
 
@@ -44,6 +44,10 @@ class Board:
 
 
 def grid(pictures: Mapping[str, Tensor]) -> Tensor:
-    """Pictures, each (N, 1, H, W) float in [0, 1] → (1, N·H, names·W) float32 in [0, 1] on the CPU."""
-    columns: list[Any] = [picture.detach().float().cpu().clamp(0, 1) for picture in pictures.values()]
+    """Pictures, each (N, 1, H, W) float in [0, 1] → (1, N·H, names·W) float32 in [0, 1] on the CPU.
+
+    Cases that some name lacks are left out.
+    """
+    cases = min(len(picture) for picture in pictures.values())
+    columns: list[Any] = [picture[:cases].detach().float().cpu().clamp(0, 1) for picture in pictures.values()]
     return torch.cat([torch.cat(list(column), dim=1) for column in columns], dim=2)
