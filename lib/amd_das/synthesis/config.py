@@ -71,8 +71,8 @@ class SynthesisConfig:
     flat: float = 0.5
     """Part of the steps with full learning rates, which then fall linearly to 0 (CycleGAN, authors' code)."""
 
-    clip_norm: float | None = 100.0
-    """Largest norm of the gradients of one update; None for no clipping (ours, against rare spikes)."""
+    clip_norm: float | None = 1000.0
+    """Largest norm of one update's gradients; None for no clipping (ours: the generators' are 100 to 500 as a rule)."""
 
     pool: int = 50
     """Past images of each kind that the discriminators are reminded of (CycleGAN, authors' code)."""
