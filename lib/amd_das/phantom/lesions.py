@@ -296,7 +296,7 @@ def draw_hemorrhage(rng: np.random.Generator, texture: Field, volume_ml: float |
         offset = rng.normal(0, 0.6 * blobs[0].radius_mm, 3)
         blobs.append(draw_blob(rng, np.add(centre, offset).tolist(), volume * rng.uniform(0.03, 0.3), roughness))
     faint = rng.random() < 0.2
-    hu = rng.uniform(46, 56) if faint else rng.uniform(55, 80)
+    hu = rng.uniform(52, 58) if faint else rng.uniform(57, 82)
     age = rng.uniform(0, 1)
     return Parenchymal(
         kind="iph",
@@ -335,7 +335,7 @@ def draw_contusion(rng: np.random.Generator, texture: Field, volume_ml: float | 
         kind="iph",
         site="contusion",
         blobs=tuple(blobs),
-        hu=float(rng.uniform(48, 75)),
+        hu=float(rng.uniform(55, 80)),
         texture=texture,
         texture_hu=(float(rng.uniform(2, 7)), float(rng.uniform(1, 6))),
         density=float(rng.uniform(0.75, 1.0)),

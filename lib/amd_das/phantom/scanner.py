@@ -170,7 +170,7 @@ def _refined(layers: Tensor, size: int) -> np.ndarray:
 
 def _draw_metal(rng: np.random.Generator, size: int) -> tuple[float, float, float]:
     angle = rng.uniform(0, 2 * np.pi)
-    return size / 2 + 0.3 * size * np.cos(angle), size / 2 + 0.3 * size * np.sin(angle), rng.uniform(20, 90)
+    return size / 2 + 0.3 * size * np.cos(angle), size / 2 + 0.3 * size * np.sin(angle), rng.uniform(15, 50)
 
 
 def _acquire(
@@ -200,7 +200,7 @@ def _acquire(
         star = np.sin(angle * int(rng.integers(8, 20)) + rng.uniform(0, 6)) + 0.5 * np.sin(
             angle * int(rng.integers(20, 45))
         )
-        image = image + strength * star * np.exp(-radius / 45) + np.where(radius < 2.5, 3000, 0)
+        image = image + strength * star * np.exp(-radius / 35) + np.where(radius < 2.5, 3000, 0)
     if scanner.holder_mm > 0:
         j, i = np.arange(size)[None, :], np.arange(size)[:, None]
         arc = np.hypot(i - size / 2, j - size / 2) * pixel
