@@ -1,6 +1,6 @@
 """How long one training step takes, ours against the published formulation of the same step, in one run.
 
-    python benchmarks/train_step.py [--stage 1] [--size paper|small] [--repeats 3] [--threads 2] [--device cpu]
+    python benchmarks/train_step.py [--stage 1|2] [--size paper|small] [--repeats 3] [--threads 2] [--device cpu]
 
 Both sides have the same networks, losses, batch and device, and take turns; the time is the best of the repeats after
 one that is not counted. "published" is written afresh from the paper and from what is known of the authors' code:
@@ -23,10 +23,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from amd_das.losses import adversarial_loss, cycle_loss, domain_loss, segmentation_loss
 from amd_das.networks.fcn import FcnConfig, parameter_count
 from amd_das.networks.generator import GeneratorConfig
+from amd_das.segmentation.batches import AdaptationBatch
+from amd_das.segmentation.config import AdaptationConfig
+from amd_das.segmentation.learner import AdaptationLearner
 from amd_das.synthesis.batches import SynthesisBatch
 from amd_das.synthesis.config import SynthesisConfig
 from amd_das.synthesis.learner import SynthesisLearner
 from amd_das.training.device import Place, choose
+from amd_das.training.learner import seeded
 
 Step = Callable[[], Any]
 
@@ -191,9 +195,74 @@ def published_stage1(learner: SynthesisLearner, batch: SynthesisBatch) -> None:
     learner.optimisers["segmenters"].step()
 
 
+# Stage 2 ------------------------------------------------------------------------------------------------------------
+
+STAGE2_SIZES = {
+    "paper": (AdaptationConfig(), 12, 240),
+    "small": (AdaptationConfig(network=FcnConfig.narrowed(2), discriminator_channels=32), 12, 160),
+}
+"""Configuration, batch, and side of the images."""
+
+
+def stage2(size: str, repeats: int, device: str) -> dict[str, Any]:
+    """The step of domain-adversarial segmentation."""
+    config, batch_size, side = STAGE2_SIZES[size]
+    place = choose(device, "fp32")
+    generator = torch.Generator().manual_seed(0)
+    images = [torch.rand(batch_size, 1, side, side, generator=generator) * 2 - 1 for _ in range(2)]
+    label = (torch.rand(batch_size, 1, side, side, generator=generator) < 0.1).float()
+    batch = place.batch(AdaptationBatch(image=images[0], label=label, target=images[1]))
+
+    def ours(precision: str) -> tuple[AdaptationLearner, Step]:
+        with seeded(0):
+            learner = AdaptationLearner(config)
+        where = choose(device, precision)  # type: ignore[arg-type]
+        for module in learner.modules.values():
+            where.put(module)
+
+        def step() -> None:
+            with where.autocast():
+                learner.step(batch, 0, 2)
+
+        return learner, step
+
+    with seeded(0):
+        theirs = AdaptationLearner(config)
+    for module in theirs.modules.values():
+        module.to(place.device)
+    learner, in_fp32 = ours("fp32")
+    steps = {"published": lambda: published_stage2(theirs, batch), "ours, fp32": in_fp32, "ours, bf16": ours("bf16")[1]}
+    facts = {
+        "batch": batch_size,
+        "side": side,
+        "FCN parameters": parameter_count(learner.fcn),
+        "all parameters": sum(parameter_count(module) for module in learner.modules.values()),
+        "GFLOP": giga_flop(in_fp32),
+        "GFLOP published": giga_flop(steps["published"]),
+    }
+    return report(2, size, place, take_turns(steps, repeats, place.device), facts)
+
+
+def published_stage2(learner: AdaptationLearner, batch: AdaptationBatch) -> None:
+    """One step as published: a backward pass for each loss, float32."""
+    fcn, (discriminator,) = learner.fcn, learner.discriminators.values()
+    learner.optimisers["fcn"].zero_grad()
+    source = fcn(batch.image)
+    segmentation_loss(source.logits, batch.label).backward()
+    discriminator.requires_grad_(False)
+    target = fcn(batch.target)
+    (learner.config.adversarial_weight * domain_loss(discriminator(target.features), source=True)).backward()
+    learner.optimisers["fcn"].step()
+    discriminator.requires_grad_(True)
+    learner.optimisers["discriminator_features"].zero_grad()
+    for seen, is_source in ((source, True), (target, False)):
+        domain_loss(discriminator(seen.features.detach()), is_source).backward()
+    learner.optimisers["discriminator_features"].step()
+
+
 # --------------------------------------------------------------------------------------------------------------------
 
-STAGES = {1: stage1}
+STAGES = {1: stage1, 2: stage2}
 
 
 def main() -> None:
