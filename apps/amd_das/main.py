@@ -56,7 +56,7 @@ class AmdDasApp(MONAILabelApp):
         if self.model_error is not None:
             served = self._infers.get(TASK_NAME)
             state = (
-                f"Model {served.model.info.version} still serves" if served else "No model, nothing can be segmented"
+                f"Model {served.model.info.version} still serves" if served else "No model, so nothing can be segmented"
             )
             info["description"] += f" {state}: {self.model_error}."
         return info

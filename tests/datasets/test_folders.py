@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers.dicom_series import write_series
 from helpers.flairs import save, write_decathlon
+from helpers.heads import write_head
 from pydicom.dataset import Dataset
 
 from amd_das.datasets import CaseFiles, head_cts, labelled_mri
@@ -56,6 +57,13 @@ def test_head_cts_are_found_in_any_format_without_masks(tmp_path: Path) -> None:
     assert (one.case, one.patient, one.mask, one.series) == ("a", "a", None, ())
     assert series.case.startswith("series-")
     assert (series.image, len(series.series), series.mask) == (tmp_path / "images" / "b", 2, None)
+
+
+def test_labels_that_a_server_saved_beside_its_scans_are_no_scans(tmp_path: Path) -> None:
+    write_head(tmp_path / "scan.nii.gz")
+    (tmp_path / "labels" / "final").mkdir(parents=True)
+    write_head(tmp_path / "labels" / "final" / "scan.nii.gz")
+    assert [files.image for files in head_cts(tmp_path)] == [tmp_path / "scan.nii.gz"]
 
 
 def test_masks_of_head_cts_go_by_case_or_by_the_folder_of_a_series(tmp_path: Path) -> None:

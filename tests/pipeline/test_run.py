@@ -116,5 +116,7 @@ def test_what_can_be_known_before_work_starts_is_said(
     (tmp_path / "one" / "head.nii.gz").symlink_to(target / "head0.nii.gz")
     with pytest.raises(TrainingError, match="1 patient"):
         check(tiny_config, source=None, target=tmp_path / "one")
+    with pytest.raises(TrainingError, match=r"first 3 target cases cannot be used\. BRATS_003: .*not"):
+        check(tiny_config, source=None, target=source / "imagesTr")
     with pytest.raises(ConfigError, match="no step 'training'; expected one of source"):
         check(tiny_config, source=None, target=None, until="training")

@@ -31,6 +31,17 @@ def test_a_calcification_is_part_of_the_brain(whole: Head) -> None:
     assert found(whole)[calcified].all()
 
 
+def test_skull_base_amid_the_brain_is_left_out_but_dense_blood_in_a_clipped_window_is_not() -> None:
+    head = make_head((1, 256, 256), (5.0, 0.9, 0.9))
+    rows, columns = (int(places.mean()) for places in np.nonzero(head.inside[0]))
+    bar = np.s_[0, rows - 6 : rows + 6, columns - 20 : columns + 20]
+    hu = head.hu.copy()
+    hu[bar] = 900
+    assert not brain_mask(hu, head.spacing)[bar].any()
+    hu[bar] = 85
+    assert brain_mask(hu.clip(0, 80), head.spacing)[bar].all()
+
+
 @pytest.mark.parametrize("window", [(0, 100), (0, 80), (-20, 100), (-100, 200)])
 def test_bone_is_recognised_at_the_maximum_of_a_clipped_window(whole: Head, window: tuple[int, int]) -> None:
     assert dice(found(whole.clipped(*window)), whole.inside) > 0.97

@@ -63,6 +63,8 @@ def labelled_mri(folder: Path) -> list[CaseFiles]:
 def head_cts(folder: Path, masks: Path | None = None) -> list[CaseFiles]:
     """Every head CT below a folder (NIfTI, NRRD, DICOM series), or below its ``images/`` where there is one.
 
+    Folders named ``labels`` are passed over: a MONAI Label server saves masks there, beside its scans.
+
     Args:
         folder: where CTs are.
         masks: ``NAME-iph.nii.gz`` or ``NAME.nii.gz`` (or .nrrd) for each CT; NAME is the case or, for DICOM, the
@@ -76,6 +78,7 @@ def head_cts(folder: Path, masks: Path | None = None) -> list[CaseFiles]:
     if masks is not None and not masks.is_dir():
         raise NotFoundError(f"{masks} is no folder; expected masks named like the CTs, as NAME-iph.nii.gz")
     found = find_inputs([folder / "images" if (folder / "images").is_dir() else folder])
+    found = [one for one in found if "labels" not in one.path.relative_to(folder).parts[:-1]]
     if masks is not None:
         found = [one for one in found if masks.resolve() not in one.path.resolve().parents]
     first: dict[str, str] = {}

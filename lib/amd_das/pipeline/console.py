@@ -51,7 +51,11 @@ def run_in_terminal(
         )
     file = ProgressFile(progress_file, name) if progress_file else None
     layout = "{percentage:3.0f}% |{bar:24}| {elapsed} {desc}"
-    with _stop_requests() as should_stop, tqdm(total=1.0, file=sys.stderr, bar_format=layout) as bar:
+    often = 0.1 if sys.stderr.isatty() else 30.0  # seconds; a log file wants few lines
+    with (
+        _stop_requests() as should_stop,
+        tqdm(total=1.0, file=sys.stderr, bar_format=layout, mininterval=often, maxinterval=2 * often) as bar,
+    ):
 
         def tell(now: PipelineProgress) -> None:
             if now.message:

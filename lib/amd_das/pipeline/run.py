@@ -14,6 +14,8 @@ from amd_das.errors import ConfigError, TrainingError, TrainingStopped
 from amd_das.pipeline import stages
 from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.steps import PipelineCallback, Runner, StepResult, only_one
+from amd_das.slices import Domain
+from amd_das.slices.cases import prepare_case
 from amd_das.training import parallel
 from amd_das.training.progress import StopCheck
 
@@ -29,6 +31,8 @@ SHARES: Final[Mapping[str, float]] = {
 """The steps in order, with their usual parts of the time."""
 
 STEPS: Final = tuple(SHARES)
+
+_PROBED: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,18 +61,24 @@ def check(config: PipelineConfig, *, source: Path | None, target: Path | None, u
                 f"none of the {len(cases)} MRIs in {source} has a mask; expected labelsTr/NAME.nii.gz or "
                 "masks/NAME-glioma.nii.gz for each image NAME.nii.gz"
             )
-        _check_patients(cases, "source", source)
+        _check_cases([case for case in cases if case.mask], "source", source, config)
     if target is not None:
-        _check_patients(head_cts(target), "target", target)
+        _check_cases(head_cts(target), "target", target, config)
 
 
-def _check_patients(cases: Sequence[CaseFiles], domain: str, folder: Path) -> None:
+def _check_cases(cases: Sequence[CaseFiles], domain: Domain, folder: Path, config: PipelineConfig) -> None:
+    """Enough patients, and among the first few cases one that is what it should be."""
     patients = {case.patient for case in cases}
     if len(patients) < 2:
         raise TrainingError(
             f"{folder} holds scans of {len(patients)} patient(s); at least 2 are needed as {domain}, to learn from "
             "some and validate with others"
         )
+    for case in cases[:_PROBED]:
+        found = prepare_case(case, domain, config.prepare, labelled=domain == "source")
+        if not isinstance(found, str):
+            return
+    raise TrainingError(f"the first {len(cases[:_PROBED])} {domain} cases cannot be used. {case.case}: {found}")
 
 
 def _steps_of(config: PipelineConfig, until: str) -> list[str]:

@@ -57,6 +57,10 @@ class BrainConfig:
     min_share: float = 0.03
     """Nor are those smaller than this share of the slice's largest piece (ours)."""
 
+    bone_piece_cm2: float = 2.0
+    """A piece of bone within the brain of at least this area is skull base and left out; smaller ones are
+    calcifications or catheters, cm² (ours)."""
+
     def __post_init__(self) -> None:
         if self.working_mm <= 0 or self.opening_mm < 0 or not 0 < self.enclosed <= 1:
             raise ConfigError(
@@ -82,7 +86,8 @@ def brain_mask(hu: np.ndarray, spacing_mm: tuple[float, float, float], config: B
     step_y, step_x = (max(1, round(config.working_mm / d)) for d in (dy, dx))
     pixel = (dy * step_y, dx * step_x)
     low, high = max(-100.0, float(hu.min())), float(hu.max())
-    bone = _block_mean(hu >= _bone_threshold(high, config), step_y, step_x) >= 0.5
+    threshold = _bone_threshold(high, config)
+    bone = _block_mean(hu >= threshold, step_y, step_x) >= 0.5
     soft = _block_mean(np.clip(hu, low, 100.0), step_y, step_x)
     sigma = [config.smoothing_mm / p for p in pixel]
     soft = ndimage.gaussian_filter(soft, (0.0, *sigma))
@@ -97,6 +102,9 @@ def brain_mask(hu: np.ndarray, spacing_mm: tuple[float, float, float], config: B
     if not brain.any() and not fat and (not bony or (hu == _background(hu)).mean() > 0.2):
         foreground = _block_mean((hu > -200.0) & (np.abs(hu - _background(hu)) > 0.5), step_y, step_x) >= 0.5
         brain = np.stack([_without_specks(image, pixel, config) for image in foreground])
+    if threshold == config.bone_hu:  # in a clipped window blood may look like bone
+        base = [_large_pieces(piece, config.bone_piece_cm2, pixel) for piece in brain & bone]
+        brain &= ~np.stack(base)
     return _enlarge(brain, step_y, step_x, hu.shape)
 
 
@@ -160,6 +168,13 @@ def _slice(
     return ndimage.binary_fill_holes(brain)
 
 
+def _large_pieces(mask: np.ndarray, cm2: float, pixel: tuple[float, float]) -> np.ndarray:
+    """The components of an (H, W) mask of at least this area."""
+    labels, count = ndimage.label(mask)
+    area = ndimage.sum_labels(mask, labels, np.arange(1, count + 1)) * pixel[0] * pixel[1] / 100.0
+    return np.isin(labels, 1 + np.flatnonzero(area >= cm2))
+
+
 def _eroded(mask: np.ndarray, radius_mm: float, pixel: tuple[float, float]) -> np.ndarray:
     """(H, W) bool eroded by a disc."""
     return ndimage.distance_transform_edt(mask, sampling=pixel) > radius_mm
@@ -198,9 +213,7 @@ def _background(hu: np.ndarray) -> float:
 
 def _without_specks(mask: np.ndarray, pixel: tuple[float, float], config: BrainConfig) -> np.ndarray:
     """(H, W) bool of a slice without skull → the same without small pieces and holes."""
-    labels, count = ndimage.label(mask)
-    area = ndimage.sum_labels(mask, labels, np.arange(1, count + 1)) * pixel[0] * pixel[1] / 100.0
-    return ndimage.binary_fill_holes(np.isin(labels, 1 + np.flatnonzero(area >= config.min_component_cm2)))
+    return ndimage.binary_fill_holes(_large_pieces(mask, config.min_component_cm2, pixel))
 
 
 def _linked(brain: np.ndarray) -> np.ndarray:

@@ -105,7 +105,7 @@ class Slices:
                 number = len(self.items)
                 self.items.append(StoredSlice(window[index], stripped[index], brain[index], iph[index], other[index]))
                 if iph[index].sum() >= 4:
-                    self.with_iph.append(number)
+                    self.with_iph += [number] * (3 if other[index].sum() >= 15 else 1)  # telling both apart is hard
                 elif other[index].sum() >= 15:
                     self.with_other.append(number)
             self.known.add(path.name)
