@@ -1,4 +1,4 @@
-# make setup · serve · test · lint · bench · model · clean      (variables: STUDIES, HOST, PORT, PYTHON)
+# make setup · serve · test · lint · bench · model · clean      (variables: STUDIES, SOURCE, HOST, PORT, PYTHON)
 PYTHON  ?= python3.11
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -23,7 +23,7 @@ $(VENV)/.installed: requirements.txt requirements-nodeps.txt pyproject.toml
 
 # The sample studies are needed only where the user brings none.
 serve: setup $(if $(filter $(SAMPLES),$(STUDIES)),sample-data/cases/.made)
-	$(BIN)/python apps/amd_das/serve.py --studies $(STUDIES) --host $(HOST) --port $(PORT)
+	$(BIN)/python apps/amd_das/serve.py --studies $(STUDIES) --host $(HOST) --port $(PORT) $(if $(SOURCE),--conf source $(SOURCE))
 
 sample-data/cases/.made: sample-data/generate.sh | setup
 	@echo "Making the sample studies: a minute or two, once."
@@ -41,6 +41,9 @@ lint: setup
 bench: setup
 	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/phantom_test_set.py
+	$(BIN)/python benchmarks/matching.py
+	$(BIN)/python benchmarks/train_step.py --stage 1
+	$(BIN)/python benchmarks/train_step.py --stage 2
 
 # Trains the interim weights again (about an hour and a half on two cores) and publishes them in model/.
 model: setup
