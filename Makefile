@@ -45,7 +45,7 @@ bench: setup
 	$(BIN)/python benchmarks/train_step.py --stage 1
 	$(BIN)/python benchmarks/train_step.py --stage 2
 
-# Trains the interim weights again (about an hour and a half on two cores) and publishes them in model/.
+# Trains the interim weights again (about two hours on two cores) and publishes them in model/.
 model: setup
 	$(BIN)/python -m amd_das.interim --workdir runs/model --publish model
 

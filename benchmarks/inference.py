@@ -21,10 +21,10 @@ from amd_das.volume import Volume
 
 VARIANTS = {
     "default": InferenceConfig(),
-    "whole slices": InferenceConfig(margin_px=240),
+    "not mirrored": InferenceConfig(flip=False),
+    "cropped to the brain": InferenceConfig(margin_px=16),
+    "cropped, not mirrored": InferenceConfig(flip=False, margin_px=16),
     "float32": InferenceConfig(precision="float32"),
-    "float32, whole slices": InferenceConfig(precision="float32", margin_px=240),
-    "mirrored too": InferenceConfig(flip=True),
 }
 """Measured in this order; the peak memory is taken after the first."""
 

@@ -42,7 +42,7 @@ class SupervisedConfig:
     first_cases: int = 60
     """Training begins when this many are there."""
 
-    steps: int = 8000
+    steps: int = 9500
     """Optimiser steps; the learning rate is annealed over them."""
 
     network: FcnConfig = field(default_factory=lambda: FcnConfig.narrowed(2))
