@@ -15,7 +15,7 @@ def shipped() -> models.LoadedModel:
     return models.load_current(models.default_model_dir())
 
 
-def test_the_weights_are_the_papers_network_at_half_width_in_one_file_under_the_limit(shipped: models.LoadedModel) -> None:
+def test_the_weights_are_the_papers_network_at_half_width_in_one_small_file(shipped: models.LoadedModel) -> None:
     folder = models.default_model_dir() / "versions" / shipped.info.version
     assert shipped.network.config == FcnConfig.narrowed(2)
     assert (folder / models.WEIGHTS).stat().st_size < 40e6
