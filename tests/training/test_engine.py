@@ -106,7 +106,7 @@ def test_what_a_crashed_run_noted_after_its_checkpoint_is_not_noted_twice(
 @pytest.mark.slow
 def test_a_training_killed_by_the_system_continues_with_the_same_losses(tmp_path: Path) -> None:
     config, killed, whole = replace(TINY, steps=40, picture_steps=0), tmp_path / "killed", tmp_path / "whole"
-    environment = os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": str(torch.get_num_threads())}
     command = [sys.executable, "-m", "helpers.tiny_learner", str(killed), "40", "0.2"]
     process = subprocess.Popen(command, env=environment)
     try:
