@@ -29,8 +29,8 @@ from amd_das.segmentation.learner import AdaptationLearner
 from amd_das.synthesis.batches import SynthesisBatch
 from amd_das.synthesis.config import SynthesisConfig
 from amd_das.synthesis.learner import SynthesisLearner
-from amd_das.training.device import Place, choose
-from amd_das.training.learner import seeded
+from amd_das.training.device import Place, Precision, choose
+from amd_das.training.learner import Learner, seeded
 
 Step = Callable[[], Any]
 
@@ -86,6 +86,19 @@ def giga_flop(step: Step) -> float:
     return round(counter.get_total_flops() / 1e9, 1)
 
 
+def our_step(learner: Learner, batch: Any, device: str, precision: Precision) -> Step:
+    """A learner's step as the engine runs it."""
+    place = choose(device, precision)
+    for module in learner.modules.values():
+        place.put(module)
+
+    def step() -> None:
+        with place.autocast():
+            learner.step(batch, 0, 2)
+
+    return step
+
+
 # Stage 1 ------------------------------------------------------------------------------------------------------------
 
 STAGE1_SIZES = {
@@ -113,24 +126,13 @@ def stage1(size: str, repeats: int, device: str) -> dict[str, Any]:
     label = (torch.rand(batch_size, 1, side, side, generator=generator) < 0.1).float()
     batch = place.batch(SynthesisBatch(mri=images[0], label=label, ct=images[1]))
 
-    def ours(precision: str) -> tuple[SynthesisLearner, Step]:
-        learner, where = SynthesisLearner(config), choose(device, precision)  # type: ignore[arg-type]
-        for module in learner.modules.values():
-            where.put(module)
-
-        def step() -> None:
-            with where.autocast():
-                learner.step(batch, 0, 2)
-
-        return learner, step
-
-    theirs = SynthesisLearner(config)
+    theirs, learner, other = (SynthesisLearner(config) for _ in range(3))
     for decoder in (theirs.generators.decoder_mri, theirs.generators.decoder_ct):
         decoder.layers[-1].forward = MethodType(torch.nn.Conv2d.forward, decoder.layers[-1])  # not in blocks
     for module in theirs.modules.values():
         module.to(place.device)
-    learner, in_fp32 = ours("fp32")
-    steps = {"published": lambda: published_stage1(theirs, batch), "ours, fp32": in_fp32, "ours, bf16": ours("bf16")[1]}
+    in_fp32, in_bf16 = our_step(learner, batch, device, "fp32"), our_step(other, batch, device, "bf16")
+    steps = {"published": lambda: published_stage1(theirs, batch), "ours, fp32": in_fp32, "ours, bf16": in_bf16}
     facts = {
         "batch": batch_size,
         "side": side,
@@ -213,25 +215,12 @@ def stage2(size: str, repeats: int, device: str) -> dict[str, Any]:
     label = (torch.rand(batch_size, 1, side, side, generator=generator) < 0.1).float()
     batch = place.batch(AdaptationBatch(image=images[0], label=label, target=images[1]))
 
-    def ours(precision: str) -> tuple[AdaptationLearner, Step]:
-        with seeded(0):
-            learner = AdaptationLearner(config)
-        where = choose(device, precision)  # type: ignore[arg-type]
-        for module in learner.modules.values():
-            where.put(module)
-
-        def step() -> None:
-            with where.autocast():
-                learner.step(batch, 0, 2)
-
-        return learner, step
-
     with seeded(0):
-        theirs = AdaptationLearner(config)
+        theirs, learner, other = (AdaptationLearner(config) for _ in range(3))
     for module in theirs.modules.values():
         module.to(place.device)
-    learner, in_fp32 = ours("fp32")
-    steps = {"published": lambda: published_stage2(theirs, batch), "ours, fp32": in_fp32, "ours, bf16": ours("bf16")[1]}
+    in_fp32, in_bf16 = our_step(learner, batch, device, "fp32"), our_step(other, batch, device, "bf16")
+    steps = {"published": lambda: published_stage2(theirs, batch), "ours, fp32": in_fp32, "ours, bf16": in_bf16}
     facts = {
         "batch": batch_size,
         "side": side,
