@@ -1,8 +1,19 @@
 """One image in memory and where its voxels are: what every reader returns and every later step takes."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceSource:
+    """The DICOM file and frame one slice came from."""
+
+    path: Path
+
+    frame: int
+    """Counted from 0; 0 in a file of one image."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -26,6 +37,9 @@ class Volume:
 
     warnings: tuple[str, ...] = ()
     """What a reader noticed that a user should know."""
+
+    slice_sources: tuple[SliceSource, ...] = ()
+    """One for each index of the last array axis where the volume was read from DICOM; empty otherwise."""
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -502,3 +502,19 @@ def test_a_file_without_preamble_is_read(tmp_path: Path, hu: np.ndarray) -> None
     dataset.is_implicit_VR = True
     dataset.save_as(tmp_path / "old.dcm", write_like_original=True)
     np.testing.assert_array_equal(read_volume(tmp_path / "old.dcm").array, hu[:, :, :1])
+
+
+def test_each_slice_knows_its_file(tmp_path: Path, hu: np.ndarray) -> None:
+    folder = write_series(tmp_path / "ct", hu, step=(0.0, 0.0, -5.0))
+    volume = read_volume(folder)
+    assert len(volume.slice_sources) == volume.shape[2]
+    for index, source in enumerate(volume.slice_sources):
+        stored = dcmread(source.path).pixel_array.T.astype(np.float32) - 1024
+        np.testing.assert_array_equal(stored, volume.array[:, :, index])
+        assert source.frame == 0
+
+
+def test_each_slice_of_an_enhanced_ct_knows_its_frame(tmp_path: Path, hu: np.ndarray) -> None:
+    path = save(enhanced(hu), tmp_path / "enhanced.dcm")
+    assert [source.frame for source in read_volume(path).slice_sources] == [5, 4, 3, 2, 1, 0]
+    assert {source.path for source in read_volume(path).slice_sources} == {path}

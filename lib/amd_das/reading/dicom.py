@@ -1,20 +1,18 @@
 """A DICOM series, one slice of it, or an enhanced multi-frame CT: sorted, checked and rescaled to HU."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from pydicom.dataset import Dataset
 
-from amd_das.errors import GeometryError, NotHeadCtError, UnreadableError
+from amd_das.errors import GeometryError, NotHeadCtError
 from amd_das.reading.checks import AIR_HU, check_affine, check_file_size, check_shape, check_values, file_case_id
 from amd_das.reading.config import ReadingConfig
 from amd_das.reading.dicom_files import (
     CT_CLASSES,
     number,
-    numbers,
     open_dicom,
     reason_to_leave_out,
     series_case_id,
@@ -22,7 +20,8 @@ from amd_das.reading.dicom_files import (
     text,
 )
 from amd_das.reading.dicom_pixels import as_stored, frame_shape, stored_values
-from amd_das.volume import Volume
+from amd_das.reading.dicom_planes import Plane, planes_of
+from amd_das.volume import SliceSource, Volume
 
 ASSUMED_THICKNESS_MM: Final = 5.0
 """Thickness of a lone slice that does not give its own (ours: the usual one of a head CT)."""
@@ -33,26 +32,6 @@ _ROUNDING_MM: Final = 0.1
 
 _CT_SCALE_HU: Final = (AIR_HU, 3071.0)
 _LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Plane:
-    """Where one slice lies, in DICOM's patient coordinates (LPS, mm)."""
-
-    name: str
-    shape: tuple[int, int]
-    spacing: tuple[float, float]
-    """PixelSpacing: between rows, between columns."""
-
-    orientation: np.ndarray | None
-    """(2, 3) unit vectors along a row and along a column."""
-
-    position: np.ndarray | None
-    """(3,) centre of the first pixel."""
-
-    thickness: float | None
-    slope: float
-    intercept: float
 
 
 def read_dicom(files: Sequence[Path], config: ReadingConfig) -> Volume:
@@ -68,7 +47,8 @@ def read_dicom(files: Sequence[Path], config: ReadingConfig) -> Volume:
     """
     label = files[0].name if len(files) == 1 else f"the series of {len(files)} DICOM files"
     check_file_size(files, label, config)
-    planes: list[_Plane] = []
+    planes: list[Plane] = []
+    sources: list[SliceSource] = []
     stacks: list[np.ndarray] = []
     series: set[str] = set()
     claimed = 0
@@ -80,8 +60,9 @@ def read_dicom(files: Sequence[Path], config: ReadingConfig) -> Volume:
         if rows * columns * claimed > config.max_voxels or min(rows, columns) < 2:
             check_shape((columns, rows, claimed), label, config)
         series.add(text(dataset, "SeriesInstanceUID", path.name))
-        found = _planes(dataset, frames, path.name)
+        found = planes_of(dataset, frames, path.name)
         planes += found
+        sources += [SliceSource(path=path, frame=frame) for frame in range(frames)]
         stacks += _hounsfield(dataset, found, path.name)
     if len(series) > 1:
         raise GeometryError(f"{label} mixes {len(series)} series; give the files of one series only")
@@ -95,6 +76,7 @@ def read_dicom(files: Sequence[Path], config: ReadingConfig) -> Volume:
         case_id=series_case_id(uid) if uid else file_case_id(files[0]),
         source="dicom",
         warnings=warnings,
+        slice_sources=tuple(sources[index] for index in order),
     )
 
 
@@ -108,77 +90,7 @@ def _check_kind(dataset: Dataset, name: str) -> None:
         raise NotHeadCtError(f"{name} has modality {modality or 'unknown'!r}, expected CT; give a head CT series")
 
 
-def _planes(dataset: Dataset, frames: int, name: str) -> list[_Plane]:
-    """One plane a frame."""
-    if "PerFrameFunctionalGroupsSequence" not in dataset:
-        if frames > 1:
-            raise UnreadableError(
-                f"{name} holds {frames} frames without a position for each; export them as enhanced CT or one by one"
-            )
-        return [_plane(dataset, name)]
-    try:
-        shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
-        groups = list(dataset.PerFrameFunctionalGroupsSequence)
-        flat = [_flattened([dataset, *shared, group]) for group in groups]
-    except Exception as error:  # lazily parsed, see open_dicom
-        raise UnreadableError(f"{name}: the frames' positions are damaged ({error}); export it again") from error
-    if len(flat) != frames:
-        raise UnreadableError(f"{name} has {frames} frames but the positions of {len(flat)}; export it again")
-    return [_plane(frame, f"{name}, frame {index + 1}") for index, frame in enumerate(flat)]
-
-
-def _flattened(levels: Sequence[Dataset]) -> Dataset:
-    """The tags of an enhanced CT's frame as a classic slice has them: per-frame before shared before top level."""
-    flat = Dataset()
-    for keyword in ("Rows", "Columns"):
-        setattr(flat, keyword, levels[0].get(keyword))
-    for group in levels[1:]:
-        for element in group:
-            if element.VR == "SQ" and len(element.value):
-                flat.update(element.value[0])
-    return flat
-
-
-def _plane(dataset: Dataset, name: str) -> _Plane:
-    _, rows, columns = frame_shape(dataset, name)
-    spacing = numbers(dataset, "PixelSpacing", 2, name)
-    if spacing is None:
-        raise UnreadableError(f"{name}: PixelSpacing is missing, so nothing could be measured; export the original CT")
-    if (spacing <= 0).any():
-        raise GeometryError(f"{name}: PixelSpacing is {spacing.tolist()} mm, expected positive numbers; export again")
-    slope, intercept = number(dataset, "RescaleSlope", name), number(dataset, "RescaleIntercept", name)
-    if not slope or intercept is None:
-        raise UnreadableError(
-            f"{name}: RescaleSlope is {slope} and RescaleIntercept {intercept}, so its values cannot be turned into "
-            "HU; export the original CT"
-        )
-    thickness = number(dataset, "SliceThickness", name)
-    return _Plane(
-        name=name,
-        shape=(rows, columns),
-        spacing=(float(spacing[0]), float(spacing[1])),
-        orientation=_orientation(dataset, name),
-        position=numbers(dataset, "ImagePositionPatient", 3, name),
-        thickness=thickness if thickness and thickness > 0 else None,
-        slope=slope,
-        intercept=intercept,
-    )
-
-
-def _orientation(dataset: Dataset, name: str) -> np.ndarray | None:
-    cosines = numbers(dataset, "ImageOrientationPatient", 6, name)
-    if cosines is None:
-        return None
-    axes = cosines.reshape(2, 3)
-    lengths = np.linalg.norm(axes, axis=1)
-    if (np.abs(lengths - 1) > 0.01).any() or abs(float(axes[0] @ axes[1])) > 0.01:
-        raise GeometryError(
-            f"{name}: ImageOrientationPatient {cosines.tolist()} is not two perpendicular unit vectors; export it again"
-        )
-    return axes / lengths[:, None]
-
-
-def _hounsfield(dataset: Dataset, planes: Sequence[_Plane], name: str) -> list[np.ndarray]:
+def _hounsfield(dataset: Dataset, planes: Sequence[Plane], name: str) -> list[np.ndarray]:
     """(rows, columns) float32 HU a frame; pixels marked as padding become air."""
     padding = number(dataset, "PixelPaddingValue", name)
     slices = []
@@ -194,7 +106,7 @@ def _hounsfield(dataset: Dataset, planes: Sequence[_Plane], name: str) -> list[n
 
 
 def _geometry(
-    planes: Sequence[_Plane], label: str, config: ReadingConfig
+    planes: Sequence[Plane], label: str, config: ReadingConfig
 ) -> tuple[list[int], np.ndarray, tuple[str, ...]]:
     """The order of the slices, the (4, 4) affine to RAS mm of (column, row, slice), warnings."""
     first = planes[0]
@@ -270,7 +182,7 @@ def _check_steps(along: np.ndarray, names: Sequence[str], label: str, config: Re
     return typical
 
 
-def _lone_slice(plane: _Plane) -> tuple[np.ndarray, tuple[str, ...]]:
+def _lone_slice(plane: Plane) -> tuple[np.ndarray, tuple[str, ...]]:
     """Affine and warnings of a volume of depth 1."""
     warnings = []
     orientation, position, thickness = plane.orientation, plane.position, plane.thickness
@@ -286,7 +198,7 @@ def _lone_slice(plane: _Plane) -> tuple[np.ndarray, tuple[str, ...]]:
     return _affine(plane, orientation, np.cross(*orientation) * thickness, position), tuple(warnings)
 
 
-def _affine(plane: _Plane, orientation: np.ndarray, step: np.ndarray, origin: np.ndarray) -> np.ndarray:
+def _affine(plane: Plane, orientation: np.ndarray, step: np.ndarray, origin: np.ndarray) -> np.ndarray:
     """Voxel (column, row, slice) to RAS mm; DICOM PS3.3 C.7.6.2.1.1, then LPS to RAS."""
     between_rows, between_columns = plane.spacing
     affine = np.eye(4)
@@ -295,6 +207,6 @@ def _affine(plane: _Plane, orientation: np.ndarray, step: np.ndarray, origin: np
     return _LPS_TO_RAS @ affine
 
 
-def _size(plane: _Plane) -> str:
+def _size(plane: Plane) -> str:
     rows, columns = plane.shape
     return f"{rows} × {columns} pixels of {plane.spacing[0]:.3f} × {plane.spacing[1]:.3f} mm"
