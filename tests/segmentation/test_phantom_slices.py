@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from amd_das.networks.fcn import FcnOutput
 from amd_das.segmentation.phantom_slices import PatchConfig, Slices, batches, render_training_case
 
 
@@ -73,3 +74,26 @@ def test_the_same_seed_deals_the_same_patches(rendered: Path) -> None:
     slices.refresh()
     first, again = (next(batches(slices, PatchConfig(batch=4), 64, np.random.default_rng(3)))[0] for _ in range(2))
     assert torch.equal(first, again)
+
+
+class Thresholding(torch.nn.Module):
+    """Finds what is brighter than a value in [-1, 1]."""
+
+    def __init__(self, above: float) -> None:
+        super().__init__()
+        self.above = above
+
+    def forward(self, image: torch.Tensor) -> FcnOutput:
+        return FcnOutput(logits=(image.float() - self.above) * 10, features=image)
+
+
+def test_only_slices_that_a_network_fails_on_are_drawn_more_often(rendered: Path) -> None:
+    slices = Slices(rendered)
+    slices.refresh()
+    bleeding = {n for n, item in enumerate(slices.items) if item.iph.sum() >= 12}
+    without = {n for n, item in enumerate(slices.items) if not item.iph.any()}
+    assert slices.emphasise_failures(Thresholding(2.0)) == len(bleeding), "blind: it fails where there is blood"
+    assert {n for n in bleeding if slices.with_iph.count(n) >= 4} == bleeding
+    before = len(slices.with_other)
+    assert slices.emphasise_failures(Thresholding(-0.9)) == len(bleeding | without), "sees blood in every brain"
+    assert len(slices.with_other) == before + 3 * len(without)

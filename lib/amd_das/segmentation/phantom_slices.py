@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, interpolate
 
 from amd_das.errors import AmdDasError
+from amd_das.networks.fcn import Fcn
 from amd_das.phantom.ct import make_training_ct
 from amd_das.preprocessing import preprocess
 from amd_das.preprocessing.window import to_network, to_window
@@ -110,6 +111,30 @@ class Slices:
                     self.with_other.append(number)
             self.known.add(path.name)
         return len(self.known)
+
+    @torch.no_grad()
+    def emphasise_failures(self, network: Fcn, times: int = 3, dice: float = 0.75, pixels: int = 12) -> int:
+        """Draw slices more often that a network does badly on; returns their number.
+
+        Those are slices whose intraparenchymal blood it finds with a Dice below ``dice``, and slices without where it
+        finds at least ``pixels`` of it. Slices with less blood than that do not count: their Dice is chance.
+        """
+        found = 0
+        for number, item in enumerate(self.items):
+            image = to_network(torch.from_numpy(item.stripped.astype(np.float32) / 255))[None, None]
+            with torch.autocast("cpu", torch.bfloat16):
+                logits = network(image.contiguous(memory_format=torch.channels_last)).logits
+            pred, true = (logits[0, 0] > 0).numpy(), item.iph
+            if true.sum() >= pixels:
+                failed = 2 * (pred & true).sum() < dice * (pred.sum() + true.sum())
+                target = self.with_iph
+            else:
+                failed = not true.any() and pred.sum() >= pixels
+                target = self.with_other
+            if failed:
+                target += [number] * times
+                found += 1
+        return found
 
 
 def _random_stripping(item: StoredSlice, rng: np.random.Generator) -> np.ndarray:

@@ -61,6 +61,9 @@ class SupervisedConfig:
     average: float = 0.999
     """Decay of the running average of the weights, which is what is kept."""
 
+    failures_from: float = 0.7
+    """Part of the steps after which slices that the network fails on are drawn more often."""
+
     checkpoint_steps: int = 200
     """A checkpoint is written every so many steps."""
 
@@ -129,9 +132,13 @@ def _fit(config: SupervisedConfig, workdir: Path, slices: Slices, network: Fcn, 
     stream = batches(slices, config.patches, config.patch[0], rng)
     image, label = next(stream)
     losses: list[float] = []
+    emphasised = False
     network.train()
     while step < config.steps:
         started = time.monotonic()
+        if not emphasised and step >= config.failures_from * config.steps:
+            emphasised = True
+            logger.info("%d slices are drawn more often", slices.emphasise_failures(average.eval()))
         for group in optimiser.param_groups:
             group["lr"] = _learning_rate(config, step)
         with torch.autocast("cpu", torch.bfloat16):
