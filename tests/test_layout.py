@@ -45,6 +45,7 @@ FLOORS = [
     {"inference"},
     {"output"},
     {"journey", "interim", "doctor"},
+    {"pacs"},
     {"pipeline"},
     {"cli"},
 ]

@@ -193,6 +193,19 @@ def _models(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _cache(args: argparse.Namespace) -> int:
+    from amd_das.pacs.cache import SeriesCache, default_cache_dir
+
+    cache = SeriesCache(args.dir or default_cache_dir())
+    if args.action == "clear":
+        _say(f"removed {cache.clear()} series")
+    usage = cache.usage()
+    held = f", {usage.in_use} in use" if usage.in_use else ""
+    age = f", the oldest last used {usage.oldest_hours:.1f} h ago" if usage.series else ""
+    _say(f"{usage.series} series, {usage.bytes / 2**20:.1f} MiB in {usage.folder}{held}{age}")
+    return DONE
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="amd-das",
@@ -316,6 +329,17 @@ def _parser() -> argparse.ArgumentParser:
     versions.add_argument("action", choices=("list", "use", "remove"), nargs="?", default="list")
     versions.add_argument("version", nargs="?", help="as listed; for use and remove")
     versions.set_defaults(run=_models)
+
+    cache = commands.add_parser(
+        "cache",
+        parents=[shared],
+        help="show or clear the series kept from the PACS",
+        description="Show how much is kept of the series fetched from the PACS, or remove it. What a server is using "
+        "at the moment stays.",
+    )
+    cache.add_argument("action", choices=("show", "clear"), nargs="?", default="show")
+    cache.add_argument("--dir", type=Path, metavar="DIR", help="(default: $AMD_DAS_CACHE_DIR, or ~/.cache/amd-das)")
+    cache.set_defaults(run=_cache)
 
     doctor = commands.add_parser(
         "doctor",

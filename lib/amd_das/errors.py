@@ -76,3 +76,30 @@ class TrainingStopped(TrainingError):
     """Training was asked to stop, and did; it can be continued."""
 
     code = "stopped"
+
+
+class PacsError(AmdDasError):
+    """The PACS answered with an error, or with something that is no DICOMweb."""
+
+    status = 502
+    code = "pacs"
+
+
+class PacsUnreachableError(PacsError):
+    """The PACS does not answer, or not in time; a later attempt may succeed."""
+
+    status = 503
+    code = "pacs_unreachable"
+
+
+class PacsCredentialsError(PacsError):
+    """The PACS refuses the user name, password or token."""
+
+    code = "pacs_credentials"
+
+
+class CacheError(AmdDasError):
+    """Series from the PACS cannot be kept on disk: no space, no permission."""
+
+    status = 507
+    code = "cache"

@@ -1,1 +1,1 @@
-"""Series from a PACS and results back to it: DICOMweb, a DICOM listener, and the jobs in between."""
+"""A PACS: series by DICOMweb, kept for a while, and results back into it."""
