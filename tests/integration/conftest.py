@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from helpers.heads import save_blood_detector, write_head
+from helpers.running_orthanc import Orthanc, missing, start_orthanc
 from helpers.running_server import RunningServer, start_server
 
 
@@ -48,3 +49,13 @@ def open_server(tmp_path_factory: pytest.TempPathFactory, model_dir: Path) -> It
     )
     yield running.wait_until_ready()
     running.close()
+
+
+@pytest.fixture(scope="module")
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+    """A real PACS, empty at the start of each file of tests."""
+    if lacking := missing():
+        pytest.skip(lacking)
+    running = start_orthanc(tmp_path_factory.mktemp("orthanc"))
+    yield running
+    running.kill()  # an orderly stop takes seconds

@@ -30,7 +30,7 @@ from amd_das.pacs.series import (
     series_info,
     value,
 )
-from amd_das.pacs.storing import failures, stored_count
+from amd_das.pacs.storing import as_file, failures, stored_count
 
 __all__ = ["DicomWeb", "PacsConfig", "SeriesInfo", "StoredResult"]
 
@@ -99,7 +99,7 @@ class DicomWeb:
         what = f"storing {len(datasets)} object(s)"
         with in_our_words(self.config, what):
             try:
-                answer = self._client.store_instances(datasets)
+                answer = self._client.store_instances([as_file(dataset) for dataset in datasets])
             except requests.HTTPError as error:
                 if not (failed := failures(error.response)):
                     raise

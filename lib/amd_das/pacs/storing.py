@@ -20,6 +20,14 @@ _REASONS: Final = {
 """FailureReason, DICOM PS3.18 I.2 and PS3.4 B.2.3; without the last digits where those are free."""
 
 
+def as_file(dataset: Dataset) -> Dataset:
+    """With the preamble and the file meta information that belong in front; a PACS may keep what it gets as it is."""
+    if not getattr(dataset, "preamble", None):
+        dataset.preamble = b"\0" * 128
+    dataset.fix_meta_info(enforce_standard=True)
+    return dataset
+
+
 def reason(code: int) -> str:
     """A FailureReason in words."""
     known = _REASONS.get(code) or _REASONS.get(code & 0xFF00) or _REASONS.get(code & 0xF000)
