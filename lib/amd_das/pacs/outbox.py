@@ -1,0 +1,129 @@
+"""Results on their way to a DICOM node: sent until they have arrived, each instance once."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from amd_das.errors import PacsUnreachableError
+from amd_das.pacs.sending import Node, RefusedError, send
+from amd_das.pacs.spool import RECORD, Spool
+
+logger = logging.getLogger(__name__)
+
+SHORTEST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0
+"""Between attempts, doubled each time (ours)."""
+
+GIVE_UP_S: Final = 7 * 86400.0
+"""An instance that the destination refuses all this time is put aside (ours)."""
+
+
+@dataclass(kw_only=True)
+class _Patience:
+    """How long to wait after how many failures."""
+
+    failures: int = 0
+    until: float = 0.0
+
+    def failed(self) -> float:
+        seconds = min(SHORTEST_WAIT_S * 2**self.failures, LONGEST_WAIT_S)
+        self.failures += 1
+        self.until = time.monotonic() + seconds
+        return seconds
+
+
+@dataclass(eq=False)
+class Outbox:
+    """Sends what lies in a spool's ``outgoing``, in a thread; what has arrived is removed file by file.
+
+    Killed between an instance's arrival and its removal, the instance is sent again under the same UID.
+    """
+
+    spool: Spool
+    destination: Node
+    aet: str
+    is_ready: Callable[[str], bool] = lambda job_id: True
+    """Whether the job of this id is finished, so that it will not be done again."""
+
+    on_delivered: Callable[[str], None] = lambda job_id: None
+    """Told the job's id once all of its result has arrived."""
+
+    _wake: threading.Event = field(default_factory=threading.Event)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _line: _Patience = field(default_factory=_Patience)
+    _refusals: dict[str, _Patience] = field(default_factory=dict)
+    seconds: float = 0.0
+    """Spent sending."""
+
+    def __post_init__(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+
+    def start(self) -> None:
+        """Begin with what an earlier process left."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is more to send."""
+        self._wake.set()
+
+    def stop(self, seconds: float) -> None:
+        """Finish the instance under way; the rest is sent after the next start."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                self._send_all()
+            except Exception:
+                logger.exception("sending failed unexpectedly; it is tried again")
+                self._line.failed()
+            self._wake.wait(0.5)
+
+    def _send_all(self) -> None:
+        for folder in self.spool.results():
+            now = time.monotonic()
+            patience = self._refusals.get(folder.name)
+            if self._stopping.is_set() or now < self._line.until:
+                return
+            if (patience is None or now >= patience.until) and self.is_ready(folder.name):
+                self._send_one(folder)
+
+    def _send_one(self, folder: Path) -> None:
+        started = time.monotonic()
+        files = sorted(folder.glob("*.dcm"))
+        try:
+            if files:
+                send(
+                    files,
+                    self.destination,
+                    aet=self.aet,
+                    on_sent=self.spool.remove_sent,
+                    stopping=self._stopping.is_set,
+                )
+        except RefusedError as error:
+            seconds = self._refusals.setdefault(folder.name, _Patience()).failed()
+            if time.time() - (folder / RECORD).stat().st_mtime > GIVE_UP_S:
+                logger.error("result of job %s: %s; put aside as refused", folder.name, error)
+                self.spool.drop_result(folder, refused=True)
+                return
+            logger.warning("result of job %s: %s; next attempt in %.0f s", folder.name, error, seconds)
+            return
+        except PacsUnreachableError as error:
+            seconds = self._line.failed()
+            logger.warning("%s; results are kept, next attempt in %.0f s", error, seconds)
+            return
+        finally:
+            self.seconds += time.monotonic() - started
+        self._line = _Patience()
+        if list(folder.glob("*.dcm")):  # told to stop
+            return
+        self._refusals.pop(folder.name, None)
+        self.on_delivered(folder.name)
+        self.spool.drop_result(folder)
+        logger.info("result of job %s: %d instances have arrived at %s", folder.name, len(files), self.destination)
