@@ -12,9 +12,11 @@ from amd_das.models import ModelInfo
 from amd_das.output.dicom.codes import MANUFACTURER, SERIES_DESCRIPTIONS
 from amd_das.output.dicom.instance import ALGORITHM_TYPES, Result
 from amd_das.output.dicom.prior import Expansion, Prior, expansion
-from amd_das.output.dicom.reading_back import read_segmentation
+from amd_das.output.dicom.reading_back import Report, read_report, read_segmentation
+from amd_das.output.dicom.report import build_report
 from amd_das.output.dicom.segmentation import build_segmentation
 from amd_das.output.dicom.source import load_source
+from amd_das.preprocessing.grid import AxialGrid
 from amd_das.volume import Volume
 
 DICOM_FORMATS: Final = ("seg", "sr", "sc")
@@ -25,8 +27,10 @@ __all__ = [
     "SERIES_DESCRIPTIONS",
     "Expansion",
     "Prior",
+    "Report",
     "dicom_objects",
     "expansion",
+    "read_report",
     "read_segmentation",
 ]
 
@@ -49,6 +53,10 @@ def dicom_objects(
     objects: dict[str, list[Dataset]] = {}
     if "seg" in formats:
         objects["seg"] = [build_segmentation(source, mask, result)]
+    if "sr" in formats:
+        axial = AxialGrid.of(volume).axes[0] == 2
+        report = build_report(source, measurement, result, prior=prior, remarks=volume.warnings, axial=axial)
+        objects["sr"] = [report]
     return objects
 
 

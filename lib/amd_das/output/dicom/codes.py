@@ -38,7 +38,13 @@ YES: Final = Code("373066001", "SCT", "Yes")
 NO: Final = Code("373067005", "SCT", "No")
 SIDES: Final = {"left": Code("7771000", "SCT", "Left"), "right": Code("24028007", "SCT", "Right")}
 COMMENT: Final = Code("121106", "DCM", "Comment")
-CT_OF_HEAD: Final = Code("303653007", "SCT", "CT of head")
+SUMMARY: Final = Code("121111", "DCM", "Summary")
+DEVICE: Final = Code("121007", "DCM", "Device")
+CT_OF_HEAD: Final = Code("303653007", "SCT", "Computed tomography of head")
+SERIES_UID: Final = Code("112002", "DCM", "Series Instance UID")
+ACQUISITION_DATE: Final = Code("126201", "DCM", "Acquisition Date")
+ACQUISITION_TIME: Final = Code("126202", "DCM", "Acquisition Time")
+ALGORITHM_VERSION: Final = Code("111003", "DCM", "Algorithm Version")
 
 MILLILITRE: Final = Code("mL", "UCUM", "mL")
 MILLIMETRE: Final = Code("mm", "UCUM", "mm")
@@ -53,8 +59,9 @@ ABC2_C: Final = Code("ABC2-C", PRIVATE_SCHEME, "Height C of ABC/2")
 PRIOR_VOLUME: Final = Code("PRIOR-VOLUME", PRIVATE_SCHEME, "Volume in prior study")
 CHANGE: Final = Code("CHANGE", PRIVATE_SCHEME, "Change of volume since prior study")
 EXPANSION: Final = Code("EXPANSION", PRIVATE_SCHEME, "Expansion since prior study (> 6 mL or > 33 %)")
-ANALYSED_SERIES: Final = Code("CT-SERIES", PRIVATE_SCHEME, "Analysed CT series")
+PRIOR_STUDY: Final = Code("PRIOR-STUDY", PRIVATE_SCHEME, "Prior study")
 PRIOR_SERIES: Final = Code("PRIOR-SERIES", PRIVATE_SCHEME, "CT series of prior study")
+PRIOR_DATE: Final = Code("PRIOR-DATE", PRIVATE_SCHEME, "Acquisition date of prior study")
 
 
 def coding_schemes() -> list[CodingSchemeIdentificationItem]:

@@ -38,7 +38,7 @@ class Expansion:
 
 def expansion(now_ml: float, prior: Prior) -> Expansion:
     """Compare today's volume with that of a prior CT."""
-    change = now_ml - prior.volume_ml
-    percent = 100.0 * change / prior.volume_ml if prior.volume_ml > 0 else None
+    change = round(now_ml - prior.volume_ml, 6)  # so that exactly 33 % is not 33.00000000000001 %
+    percent = round(100.0 * change / prior.volume_ml, 6) if prior.volume_ml > 0 else None
     relative = change > 0 if percent is None else percent > EXPANSION_PERCENT
     return Expansion(change_ml=change, percent=percent, expanded=change > EXPANSION_ML or relative)

@@ -1,20 +1,86 @@
 """What our DICOM objects say, read again: the mask of a SEG, the numbers of a report."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
 
 from amd_das.errors import GeometryError, NotFoundError, UnreadableError
+from amd_das.output.dicom import codes
 from amd_das.output.dicom.codes import HEMORRHAGE
 from amd_das.output.dicom.source import load_source
 from amd_das.volume import Volume
 
+COMPREHENSIVE_3D_SR: Final = "1.2.840.10008.5.1.4.1.1.88.34"
 SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.4"
 
 _LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0])
 _TOLERANCE_MM: Final = 0.11
 """Positions may be written with one decimal, and slices lie on a fitted line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a report of ours says, without anything about the patient."""
+
+    study_uid: str
+
+    series_uid: str
+    """Of the CT."""
+
+    volume_ml: float
+    n_lesions: int
+
+    model_version: str
+    """Of the software where no model was at work."""
+
+    ct_datetime: str | None
+    """YYYYMMDDHHMMSS of the CT; YYYYMMDD where its time is unknown, None without a date."""
+
+
+def read_report(dataset: Dataset) -> Report | None:
+    """The numbers of an SR of ours; None if it is not one of ours, or not complete."""
+    if dataset.get("SOPClassUID") != COMPREHENSIVE_3D_SR or dataset.get("Manufacturer") != codes.MANUFACTURER:
+        return None
+    for group in _items(dataset):
+        found = {_name(item): item for item in group.get("ContentSequence") or []}
+        try:
+            date, time = (found.get(_key(code)) for code in (codes.ACQUISITION_DATE, codes.ACQUISITION_TIME))
+            return Report(
+                study_uid=str(dataset.StudyInstanceUID),
+                series_uid=str(found[_key(codes.SERIES_UID)].UID),
+                volume_ml=_numeric(found[_key(codes.VOLUME)]),
+                n_lesions=int(_numeric(found[_key(codes.NUMBER_OF_LESIONS)])),
+                model_version=str(found[_key(codes.ALGORITHM_VERSION)].TextValue),
+                ct_datetime=(str(date.Date) + (str(time.Time)[:6] if time else "")) if date else None,
+            )
+        except (KeyError, AttributeError, ValueError, TypeError, IndexError):
+            continue  # another group, or one that is damaged
+    return None
+
+
+def _items(item: Dataset) -> Iterator[Dataset]:
+    """All content items below one."""
+    for below in item.get("ContentSequence") or []:
+        yield below
+        yield from _items(below)
+
+
+def _key(code: Code) -> tuple[str, str]:
+    return str(code.value), str(code.scheme_designator)
+
+
+def _name(item: Dataset) -> tuple[str, str]:
+    """Code and scheme of a content item's name, empty where it has none."""
+    concept = (item.get("ConceptNameCodeSequence") or [Dataset()])[0]
+    return str(concept.get("CodeValue", "")), str(concept.get("CodingSchemeDesignator", ""))
+
+
+def _numeric(item: Dataset) -> float:
+    return float(item.MeasuredValueSequence[0].NumericValue)
 
 
 def read_segmentation(dataset: Dataset, volume: Volume) -> np.ndarray:

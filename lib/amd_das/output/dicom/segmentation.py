@@ -1,5 +1,7 @@
 """DICOM SEG: the mask, one binary frame for every slice of the CT."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from highdicom import AlgorithmIdentificationSequence
 from highdicom.seg import Segmentation, SegmentDescription
@@ -15,13 +17,17 @@ from amd_das.output.dicom.codes import (
     recommended_cielab,
 )
 from amd_das.output.dicom.instance import Result, derived_uid, finished, replaced_uids
-from amd_das.output.dicom.source import Source
+from amd_das.output.dicom.source import Source, SourceImage
 
 
 def build_segmentation(source: Source, mask: np.ndarray, result: Result) -> Dataset:
     """The SEG of a mask (I, J, K) on the grid of the source; slices without hemorrhage are frames of zeros."""
+    stand_ins = [source.stand_in(image) for image in source.images]
+    frames = {f"2.25.{number}": image for number, image in enumerate(source.images, start=1) if image.frame}
+    for uid, image in frames.items():  # highdicom wants each image once
+        stand_ins[source.images.index(image)].SOPInstanceUID = uid
     built = Segmentation(
-        source_images=source.stand_ins(),
+        source_images=stand_ins,
         pixel_array=np.ascontiguousarray((mask != 0).T.astype(np.uint8)),
         segmentation_type="BINARY",
         segment_descriptions=[_segment(source, result)],
@@ -32,8 +38,8 @@ def build_segmentation(source: Source, mask: np.ndarray, result: Result) -> Data
     )
     organization = str(built.DimensionOrganizationSequence[0].DimensionOrganizationUID)
     replaced_uids(built, {organization: result.uid("seg", "dimensions")})
-    if any(image.frame is not None for image in source.images):
-        _refer_to_frames(built, source)
+    if frames:
+        _refer_to_frames(built, frames)
     return finished(built, source, result)
 
 
@@ -57,14 +63,14 @@ def _segment(source: Source, result: Result) -> SegmentDescription:
     return segment
 
 
-def _refer_to_frames(built: Dataset, source: Source) -> None:
-    """References to multi-frame images name the frame, and each image once."""
-    positions = np.array([image.position for image in source.images])
+def _refer_to_frames(built: Dataset, frames: Mapping[str, SourceImage]) -> None:
+    """Exchange stand-ins for the multi-frame images they came from, frame by frame and each image once."""
     for group in built.PerFrameFunctionalGroupsSequence:
-        position = np.array(group.PlanePositionSequence[0].ImagePositionPatient, np.float64)
-        frame = source.images[int(np.linalg.norm(positions - position, axis=1).argmin())].frame
-        if frame is not None:
-            group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber = frame
+        for item in group.DerivationImageSequence[0].SourceImageSequence:
+            image = frames.get(item.ReferencedSOPInstanceUID)
+            if image:
+                item.ReferencedSOPInstanceUID, item.ReferencedFrameNumber = image.sop_uid, image.frame
+    replaced_uids(built, {uid: image.sop_uid for uid, image in frames.items()})
     for references in (built.SourceImageSequence, built.ReferencedSeriesSequence[0].ReferencedInstanceSequence):
         once = {str(item.ReferencedSOPInstanceUID): item for item in references}
         del references[:]

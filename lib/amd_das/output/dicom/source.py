@@ -99,14 +99,8 @@ class Source:
     images: tuple[SourceImage, ...]
     """One for each index of the volume's last axis."""
 
-    def stand_ins(self) -> list[Dataset]:
-        """A classic CT header for each slice, without anything about the patient: what highdicom refers to and copies.
-
-        Frames of one file bear the same SOPInstanceUID.
-        """
-        return [self._stand_in(image) for image in self.images]
-
-    def _stand_in(self, image: SourceImage) -> Dataset:
+    def stand_in(self, image: SourceImage) -> Dataset:
+        """A classic CT header for an image, without anything about the patient: what highdicom refers to and copies."""
         dataset = Dataset()
         for keyword in REQUIRED_KEYWORDS:
             setattr(dataset, keyword, None)
