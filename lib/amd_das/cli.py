@@ -206,6 +206,33 @@ def _cache(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _listen(args: argparse.Namespace) -> int:
+    from amd_das.pacs.console import listen_in_terminal
+    from amd_das.pacs.listen_config import ListenConfig
+    from amd_das.pacs.sending import parse_node
+
+    config = ListenConfig(
+        destination=parse_node(args.destination),
+        allow=_names(args.allow),
+        spool=args.spool,
+        aet=args.aet,
+        host=args.host,
+        port=args.port,
+        quiet_s=args.quiet,
+        broken_quiet_s=max(args.quiet, args.quiet_broken),
+        max_gb=args.max_gb,
+        max_waiting=args.max_waiting,
+        keep_hours=args.keep_hours,
+        formats=_names(args.format),
+    )
+    listen_in_terminal(config, _say, model_dir=args.model_dir, device=args.device)
+    return DONE
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="amd-das",
@@ -341,6 +368,47 @@ def _parser() -> argparse.ArgumentParser:
     cache.add_argument("--dir", type=Path, metavar="DIR", help="(default: $AMD_DAS_CACHE_DIR, or ~/.cache/amd-das)")
     cache.set_defaults(run=_cache)
 
+    listen = commands.add_parser(
+        "listen",
+        parents=[shared, model],
+        help="segment series that arrive by DICOM, and send the results on",
+        description="Take head CT series by C-STORE, segment each when it is complete, and C-STORE the results to "
+        "another DICOM node. What is under way survives a crash. No encryption: for trusted networks.",
+        epilog=RESEARCH_NOTICE,
+    )
+    listen.add_argument("--destination", required=True, metavar="AET@HOST:PORT", help="where results go")
+    listen.add_argument("--allow", required=True, metavar="AET[,AET...]", help="AE titles that may send")
+    listen.add_argument("--spool", required=True, type=Path, metavar="DIR", help="private folder for what is under way")
+    listen.add_argument("--aet", default="AMDDAS", help="own AE title, which senders have to call (%(default)s)")
+    listen.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    listen.add_argument("--port", type=int, default=11112, help="TCP port (%(default)s)")
+    listen.add_argument(
+        "--quiet",
+        type=float,
+        default=5.0,
+        metavar="SECONDS",
+        help="a series is complete when no sender of it is connected and nothing came for so long (%(default)g)",
+    )
+    listen.add_argument(
+        "--quiet-broken",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="the same after a connection broke off: the sender may try again (%(default)g)",
+    )
+    listen.add_argument("--format", default="seg,sr,sc", help="of the results (%(default)s)")
+    listen.add_argument("--max-gb", type=float, default=20.0, help="most the spool may hold (%(default)g)")
+    listen.add_argument("--max-waiting", type=int, default=200, metavar="N", help="most series waiting (%(default)s)")
+    listen.add_argument(
+        "--keep-hours",
+        type=float,
+        default=6.0,
+        metavar="HOURS",
+        help="how long a series is kept afterwards, for slices that come late (%(default)g)",
+    )
+    listen.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
+    listen.set_defaults(run=_listen)
+
     doctor = commands.add_parser(
         "doctor",
         parents=[shared, model],
@@ -355,6 +423,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def _complain(kind: str, message: str) -> None:
