@@ -1,4 +1,4 @@
-# make setup · serve · test · lint · bench · model · clean      (variables: STUDIES, SOURCE, HOST, PORT, PYTHON)
+# make setup · serve · serve-pacs · test · lint · bench · model · clean      (variables: STUDIES, SOURCE, HOST, PORT, PYTHON)
 PYTHON  ?= python3.11
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -7,7 +7,7 @@ STUDIES ?= $(SAMPLES)
 HOST    ?= 127.0.0.1
 PORT    ?= 8000
 
-.PHONY: setup serve test lint bench model clean
+.PHONY: setup serve serve-pacs test lint bench model clean
 
 setup: $(VENV)/.installed
 
@@ -24,6 +24,10 @@ $(VENV)/.installed: requirements.txt requirements-nodeps.txt pyproject.toml
 # The sample studies are needed only where the user brings none.
 serve: setup $(if $(filter $(SAMPLES),$(STUDIES)),sample-data/cases/.made)
 	$(BIN)/python apps/amd_das/serve.py --studies $(STUDIES) --host $(HOST) --port $(PORT) $(if $(SOURCE),--conf source $(SOURCE))
+
+# A sample PACS (Orthanc) on this machine, filled once, and the server before it.
+serve-pacs: setup
+	$(BIN)/python apps/amd_das/serve_pacs.py --host $(HOST) --port $(PORT)
 
 sample-data/cases/.made: sample-data/generate.sh | setup
 	@echo "Making the sample studies: a minute or two, once."

@@ -24,6 +24,7 @@ from amd_das.reading import ReadingConfig  # noqa: E402
 from amd_das_app.batch import CpuSafeBatchInfer  # noqa: E402
 from amd_das_app.infer_task import TASK_NAME, HemorrhageInferTask  # noqa: E402
 from amd_das_app.model_choice import model_choice  # noqa: E402
+from amd_das_app.pacs_datastore import PacsDatastore  # noqa: E402
 from amd_das_app.settings import server_settings  # noqa: E402
 from amd_das_app.train_tasks import Training, make_trainers  # noqa: E402
 
@@ -53,6 +54,8 @@ class AmdDasApp(MONAILabelApp):
     def info(self) -> dict[str, Any]:
         """What clients ask first; says so when there is no model."""
         info = super().info()
+        if trouble := self.pacs_trouble():
+            info["description"] += f" No scans can be listed: {trouble}."
         if self.model_error is not None:
             served = self._infers.get(TASK_NAME)
             state = (
@@ -60,6 +63,22 @@ class AmdDasApp(MONAILabelApp):
             )
             info["description"] += f" {state}: {self.model_error}."
         return info
+
+    def init_remote_datastore(self) -> PacsDatastore:
+        """The PACS; it need not answer yet."""
+        return PacsDatastore.of(self.studies, server_settings(), self.reading)
+
+    def pacs_trouble(self) -> str:
+        """Why the PACS gives no scans; empty when all is well, or when the studies are a folder."""
+        datastore = self.datastore()
+        return str((isinstance(datastore, PacsDatastore) and datastore.trouble) or "")
+
+    def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
+        """As MONAI Label does it; a series of the PACS is not fetched yet, and has no path: clients download it."""
+        if not isinstance(datastore := self.datastore(), PacsDatastore):
+            return super().next_sample(request) or {}
+        chosen = self._strategies[request.get("strategy") or "random"](request, datastore) or {}
+        return {**chosen, "path": ""} if chosen.get("id") else {}
 
     def init_infers(self) -> dict[str, InferTask]:
         """The one task, or none when the model is absent or damaged."""

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 APP_DIR = Path(__file__).resolve().parent
 
@@ -38,7 +39,11 @@ def fail(message: str) -> int:
 def check_studies(studies: str) -> str:
     """The folder as an absolute path, or the URL; raises ValueError with what to do."""
     if studies.startswith(("http://", "https://")):
-        return studies
+        if not urlsplit(studies).hostname:
+            raise ValueError(f"{studies} is no address; expected one such as http://127.0.0.1:8042/dicom-web")
+        if "@" in urlsplit(studies).netloc:
+            raise ValueError("the PACS address holds a password; set AMD_DAS_PACS_USERNAME and AMD_DAS_PACS_PASSWORD")
+        return studies.rstrip("/")
     folder = Path(studies).expanduser()
     if not folder.is_dir():
         raise ValueError(f"the studies folder {studies} does not exist; make it, or say make serve STUDIES=<folder>")

@@ -36,6 +36,7 @@ class RunningServer:
                 **inherited,
                 "AMD_DAS_MODEL_DIR": str(model_dir),
                 "AMD_DAS_RUNS_DIR": str(folder / "runs"),
+                "AMD_DAS_CACHE_DIR": str(folder / "cache"),
                 "MONAI_LABEL_SESSION_PATH": str(self.sessions),
                 "TMPDIR": str(self.temporary),
                 **settings,
@@ -101,7 +102,7 @@ class RunningServer:
         return self.process.returncode
 
 
-def start_server(folder: Path, model_dir: Path, **settings: str) -> RunningServer:
-    """Through ``serve.py``, as ``make serve`` does."""
-    command = [str(APP_DIR / "serve.py"), "--studies", str(folder / "studies"), "--port", "0"]
+def start_server(folder: Path, model_dir: Path, *, studies: str = "", **settings: str) -> RunningServer:
+    """Through ``serve.py``, as ``make serve`` does; ``studies`` is a DICOMweb address in place of a folder."""
+    command = [str(APP_DIR / "serve.py"), "--studies", studies or str(folder / "studies"), "--port", "0"]
     return RunningServer(folder, model_dir, command, settings)

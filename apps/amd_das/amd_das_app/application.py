@@ -12,15 +12,27 @@ from monailabel.config import settings as monai_label_settings
 
 import amd_das
 from amd_das.conventions import RESEARCH_NOTICE
-from amd_das_app import routes_datastore, routes_infer, routes_model, routes_session, routes_train
+from amd_das_app import (
+    routes_datastore,
+    routes_images,
+    routes_infer,
+    routes_jobs,
+    routes_model,
+    routes_proxy,
+    routes_session,
+    routes_train,
+)
 from amd_das_app.batch import BatchRunner
 from amd_das_app.devices import DeviceQueues
 from amd_das_app.errors import install_error_handlers
 from amd_das_app.guard import Guard
 from amd_das_app.jobs import JobManager
 from amd_das_app.model_choice import follow_model_choice
+from amd_das_app.pacs_datastore import PacsDatastore, expire_now_and_then
+from amd_das_app.quiet_log import HideUids, quieten
 from amd_das_app.recent_log import RecentLog
 from amd_das_app.routes_pages import pages_router
+from amd_das_app.series_jobs import SeriesJobs
 from amd_das_app.settings import ServerSettings
 from amd_das_app.state import ServerState, monai_label_app
 from amd_das_app.stock import stock_router
@@ -34,17 +46,28 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     instance.on_init_complete()
     state: ServerState = app.state.server
     await run_sync(state.jobs.start)
-    follower = asyncio.create_task(follow_model_choice())
+    if state.series_jobs is not None:
+        await state.series_jobs.start()
+    tasks = [asyncio.create_task(follow_model_choice())]
+    if isinstance(datastore := instance.datastore(), PacsDatastore):
+        tasks.append(asyncio.create_task(expire_now_and_then(datastore.cache)))
     yield
-    follower.cancel()
+    for task in tasks:
+        task.cancel()
+    await routes_proxy.close_proxy(app.state)
+    if state.series_jobs is not None:
+        await state.series_jobs.close()
     await state.batch.stop()
     await run_sync(state.jobs.close)
 
 
 def create_application(settings: ServerSettings) -> FastAPI:
     """The whole server; the studies and the app's folder come from MONAI Label's own settings."""
+    quieten()
     log = RecentLog()
     logging.getLogger().addHandler(log)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(HideUids())
     app = FastAPI(
         title="AMD-DAS",
         description=RESEARCH_NOTICE,
@@ -55,8 +78,15 @@ def create_application(settings: ServerSettings) -> FastAPI:
     )
     queues = DeviceQueues(settings.max_queue)
     studies = monai_label_settings.MONAI_LABEL_STUDIES
-    jobs = JobManager(training_folder(studies, settings), stop_seconds=settings.stop_seconds)
-    app.state.server = ServerState(settings=settings, queues=queues, batch=BatchRunner(queues), jobs=jobs)
+    is_pacs = studies.startswith(("http://", "https://"))
+    folder = training_folder(studies, settings)
+    app.state.server = ServerState(
+        settings=settings,
+        queues=queues,
+        batch=BatchRunner(queues),
+        jobs=JobManager(folder, stop_seconds=settings.stop_seconds),
+        series_jobs=SeriesJobs(folder / "series", queues) if is_pacs else None,
+    )
     install_error_handlers(app)
     app.add_middleware(
         CORSMiddleware,
@@ -66,8 +96,18 @@ def create_application(settings: ServerSettings) -> FastAPI:
         allow_headers=["*"],
     )
     app.add_middleware(Guard, settings=settings)
-    app.include_router(pages_router(log, has_ohif=studies.startswith(("http://", "https://"))))
-    for routes in (routes_infer, routes_session, routes_datastore, routes_model, routes_train):
+    app.include_router(pages_router(log, has_ohif=is_pacs))
+    for routes in (
+        routes_infer,
+        routes_session,
+        routes_datastore,
+        routes_images,
+        routes_jobs,
+        routes_model,
+        routes_train,
+    ):
         app.include_router(routes.router)
+    if is_pacs:
+        app.include_router(routes_proxy.router)
     app.include_router(stock_router())
     return app

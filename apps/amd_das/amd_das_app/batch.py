@@ -5,6 +5,7 @@ import logging
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +18,9 @@ from monailabel.interfaces.tasks.batch_infer import BatchInferImageType, BatchIn
 from amd_das.errors import AmdDasError, ConfigError, NotFoundError
 from amd_das_app.devices import DeviceQueues
 from amd_das_app.errors import ConflictError
+from amd_das_app.images import image_at_hand
 from amd_das_app.infer_task import HemorrhageInferTask
-from amd_das_app.names import check_tag, image_path
+from amd_das_app.names import check_tag
 from amd_das_app.params import InferParams
 from amd_das_app.uploads import scratch_folder
 
@@ -74,7 +76,7 @@ class BatchRunner:
         """Whether a job is under way."""
         return self._task is not None and not self._task.done()
 
-    def start(
+    async def start(
         self,
         app: MONAILabelApp,
         task: HemorrhageInferTask,
@@ -82,14 +84,14 @@ class BatchRunner:
         given: Mapping[str, Any],
     ) -> dict[str, Any]:
         """Start a job and return its record; raises ConflictError while one is running, ConfigError for bad params."""
-        if self.is_running:
-            raise ConflictError("a batch is running; wait for it (GET /batch/infer) or stop it (DELETE /batch/infer)")
+        self._require_free()
         for key in given.keys() & BATCH_KEYS.keys():
             if given[key] is not None and type(given[key]) not in BATCH_KEYS[key]:
                 raise ConfigError(f"params: {key!r} should be of type {BATCH_KEYS[key][0].__name__}")
         params = task.parse({key: value for key, value in given.items() if key not in BATCH_KEYS})
         tag = check_tag(given.get("label_tag") or DefaultLabelTag.ORIGINAL.value)
-        ids = select_images(app.datastore(), images, given.get("max_batch_size") or 0)
+        ids = await run_sync(select_images, app.datastore(), images, given.get("max_batch_size") or 0)
+        self._require_free()  # another may have come first while the studies were listed
         job = {
             "id": str(uuid.uuid4()),
             "status": "SUBMITTED",
@@ -104,6 +106,10 @@ class BatchRunner:
         self._stopping = False
         self._task = asyncio.create_task(self._run(job, app, task, ids, params, tag))
         return job
+
+    def _require_free(self) -> None:
+        if self.is_running:
+            raise ConflictError("a batch is running; wait for it (GET /batch/infer) or stop it (DELETE /batch/infer)")
 
     async def wait(self) -> None:
         """Until the present job is over."""
@@ -149,9 +155,9 @@ class BatchRunner:
         """Segment and save one scan; a scan that fails is noted and does not end the job."""
         try:
             async with scratch_folder() as folder:
-                path = image_path(app.datastore(), image_id, app.studies)
                 mask = folder / f"mask{params.result_extension}"
-                record, _ = await self.queues.run(task.device_of(params), lambda: task.segment(path, params, mask))
+                async with image_at_hand(app, image_id) as path:
+                    record, _ = await self.queues.run(task.device_of(params), partial(task.segment, path, params, mask))
                 await run_sync(save_mask, app.datastore(), image_id, mask, tag, record)
         except AmdDasError as error:
             job["failed"][image_id] = str(error)

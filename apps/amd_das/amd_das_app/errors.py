@@ -15,7 +15,7 @@ from monailabel.interfaces.exception import (
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from amd_das.errors import AmdDasError, InputError
+from amd_das.errors import AmdDasError, InputError, PacsUnreachableError
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def refusal(status: int, code: str, detail: str, headers: Mapping[str, str] | No
 async def _on_amd_das_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, AmdDasError)
     logger.info("%s %s: %d %s: %s", request.method, request.url.path, error.status, error.code, error)
-    headers = {"Retry-After": "5"} if error.status == BusyError.status else {}
+    headers = {"Retry-After": "5"} if isinstance(error, BusyError | PacsUnreachableError) else {}
     return refusal(error.status, error.code, str(error), headers)
 
 

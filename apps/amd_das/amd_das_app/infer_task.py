@@ -13,9 +13,10 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from monailabel.utils.others.generic import device_map
 
 from amd_das.conventions import LABELS, RESEARCH_NOTICE
-from amd_das.errors import NotFoundError
+from amd_das.errors import ConfigError, NotFoundError
 from amd_das.inference import InferenceConfig, Predictor
 from amd_das.models import WEIGHTS, LoadedModel, default_model_dir
+from amd_das.output.dicom import dicom_objects
 from amd_das.output.summary import result_dict
 from amd_das.reading import ReadingConfig, read_volume, write_mask
 from amd_das_app.params import ALLOWED, InferParams, parse_infer_params
@@ -23,6 +24,9 @@ from amd_das_app.params import ALLOWED, InferParams, parse_infer_params
 logger = logging.getLogger(__name__)
 
 TASK_NAME = "amd_das"
+
+SEG_EXTENSION = ".dcm"
+"""Of a mask that is written as DICOM SEG."""
 
 
 class HemorrhageInferTask(InferTask):
@@ -79,19 +83,32 @@ class HemorrhageInferTask(InferTask):
         Args:
             image: an image file or the folder of a DICOM series.
             params: what the client chose.
-            mask: where to write the mask, uint8 on the scan's grid; its name ends in ``params.result_extension``.
+            mask: where to write the mask, uint8 on the scan's grid; its name ends in ``params.result_extension``, or in
+                ``SEG_EXTENSION`` for a DICOM SEG.
 
         Returns:
             Label names, measurement, model, warnings and latencies, ready for JSON.
 
         Raises:
             InputError: for anything but a head CT.
+            ConfigError: a DICOM SEG of a scan that is not DICOM.
         """
         volume = read_volume(image, self.reading)
+        as_seg = mask.name.endswith(SEG_EXTENSION)
+        if as_seg and volume.source != "dicom":
+            raise ConfigError(
+                f"output=dicom_seg needs a DICOM series, but {volume.case_id} is {volume.source}; send the DICOM, or "
+                "ask for output=image"
+            )
         chosen = {"threshold": params.threshold, "min_component_ml": params.min_component_ml}
         config = replace(InferenceConfig(), **{key: value for key, value in chosen.items() if value is not None})
         segmentation = self.predictor(self.device_of(params)).segment(volume, config=config)
-        write_mask(segmentation.mask, volume, mask)
+        if as_seg:
+            model, measurement = segmentation.model, segmentation.measurement
+            objects = dicom_objects(volume, segmentation.mask, measurement, model=model, formats=("seg",))
+            objects["seg"][0].save_as(mask, write_like_original=False)
+        else:
+            write_mask(segmentation.mask, volume, mask)
         record = result_dict(volume, segmentation)
         return {"label_names": record["labels"], "latencies": record["latencies_s"], **record}
 

@@ -14,13 +14,13 @@ from amd_das_app.settings import ServerSettings
 
 def greeting(settings: ServerSettings) -> str:
     """What to open, and a command to try."""
-    from amd_das_app.routes_pages import curl_line
+    from amd_das_app.routes_pages import curl_line, image_ids
     from amd_das_app.state import monai_label_app
 
     app = monai_label_app()
     shown = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
     base = f"http://{f'[{shown}]' if ':' in shown else shown}:{settings.port}"
-    ids = sorted(app.datastore().list_images())
+    ids = image_ids(app)
     lines = [
         "",
         f"AMD-DAS is ready. {RESEARCH_NOTICE}",
@@ -28,6 +28,8 @@ def greeting(settings: ServerSettings) -> str:
         f"  3D Slicer   module MONAI Label, server {base}",
         f"  scans       {len(ids)} in {app.studies}",
     ]
+    if trouble := app.pacs_trouble():
+        lines.append(f"  NO PACS     {trouble}; trying again whenever it is needed")
     if app.model_error is not None:
         lines.append(f"  NO MODEL    nothing can be segmented: {app.model_error}")
     elif ids:
@@ -50,7 +52,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            sys.stdout.write(greeting(self.settings))
+            sys.stdout.write(await asyncio.to_thread(greeting, self.settings))
             sys.stdout.flush()
 
 

@@ -13,9 +13,11 @@ from starlette.background import BackgroundTask
 
 from amd_das.errors import NotFoundError
 from amd_das.reading import read_volume
-from amd_das_app.errors import ConflictError
+from amd_das_app.errors import ConflictError, NotAllowedError
+from amd_das_app.images import image_at_hand
 from amd_das_app.labels import check_label
 from amd_das_app.names import check_new_id, check_tag, file_extension, image_path, label_path, quoted, safe_file_name
+from amd_das_app.pacs_datastore import PacsDatastore
 from amd_das_app.params import parse_json_object
 from amd_das_app.state import State, monai_label_app, require_allowed
 from amd_das_app.uploads import save_upload, scratch_folder
@@ -26,6 +28,8 @@ _writing = asyncio.Lock()
 
 def _replace_label(datastore: Datastore, image: str, label: Path, tag: str, info: dict[str, Any]) -> str:
     """Save a label; MONAI Label would leave an earlier one beside it if that has another extension."""
+    if isinstance(datastore, PacsDatastore):
+        return datastore.save_label(image, str(label), tag, info)
     before = datastore.get_label_uri(image, tag)
     label_id: str = datastore.save_label(image, str(label), tag, info)
     if before and before != datastore.get_label_uri(image, tag):
@@ -39,8 +43,7 @@ async def save_label(image: str, tag: str = "", params: str = Form("{}"), *, lab
     app = monai_label_app()
     tag = check_tag(tag or DefaultLabelTag.FINAL.value)
     info = parse_json_object(params)
-    scan = image_path(app.datastore(), image, app.studies)
-    async with scratch_folder() as folder:
+    async with image_at_hand(app, image) as scan, scratch_folder() as folder:
         path = await save_upload(label, folder)
         named = path.rename(folder / f"label{file_extension(path.name)}")
         await run_sync(check_label, named, scan, app.reading)
@@ -48,6 +51,11 @@ async def save_label(image: str, tag: str = "", params: str = Form("{}"), *, lab
             label_id = await run_sync(_replace_label, app.datastore(), image, named, tag, info)
     app.on_save_label(image, label_id)
     return {"image": image, "label": label_id}
+
+
+def _require_folder(datastore: Datastore, what: str) -> None:
+    if isinstance(datastore, PacsDatastore):
+        raise NotAllowedError(f"scans are {what} the PACS itself, not through this server")
 
 
 def _remove_label(datastore: Datastore, label_id: str, tag: str) -> None:
@@ -75,6 +83,7 @@ async def add_image(state: State, image: str = "", params: str = Form("{}"), *, 
     """Accepts .nii.gz, .nii and .nrrd; an id in use is refused unless the file is the very same."""
     require_allowed(state.settings, "images", "adding scans")
     app = monai_label_app()
+    _require_folder(app.datastore(), "added to")
     info = parse_json_object(params)
     extension = file_extension(safe_file_name(file.filename))
     image_id = check_new_id(image or safe_file_name(file.filename)[: -len(extension)])
@@ -98,18 +107,23 @@ async def remove_image(state: State, id: str) -> dict[str, Any]:
     """Gone for good."""
     require_allowed(state.settings, "images", "removing scans")
     app = monai_label_app()
+    _require_folder(app.datastore(), "removed from")
     image_path(app.datastore(), id, app.studies)
     async with _writing:
         await run_sync(_remove_image, app.datastore(), id)
     return {}
 
 
+def _archive(datastore: Datastore, limit_cases: int | None) -> str:
+    if not datastore.get_labeled_images():
+        raise NotFoundError("no scan has a label tagged 'final' yet; save one with PUT /datastore/label")
+    path: str = datastore.get_dataset_archive(limit_cases)
+    return path
+
+
 @router.get("/dataset", summary="All labelled scans with their labels, as a ZIP archive")
 async def download_dataset(limit_cases: int | None = None) -> FileResponse:
     """Scans that have a label tagged "final"."""
-    datastore = monai_label_app().datastore()
-    if not datastore.get_labeled_images():
-        raise NotFoundError("no scan has a label tagged 'final' yet; save one with PUT /datastore/label")
-    path = await run_sync(datastore.get_dataset_archive, limit_cases)
+    path = await run_sync(_archive, monai_label_app().datastore(), limit_cases)
     remove = BackgroundTask(Path(path).unlink, missing_ok=True)
     return FileResponse(path, filename="dataset.zip", media_type="application/zip", background=remove)

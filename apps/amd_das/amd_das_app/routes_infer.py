@@ -1,7 +1,10 @@
 """``/infer``, ``/batch/infer`` and ``/queue``: segmenting, off the event loop."""
 
 import json
+import time
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,9 @@ from urllib3.filepost import encode_multipart_formdata
 
 from amd_das.errors import ConfigError, TooLargeError
 from amd_das_app.batch import last_job
-from amd_das_app.names import check_session_id, image_path, safe_file_name
+from amd_das_app.images import image_at_hand
+from amd_das_app.infer_task import SEG_EXTENSION
+from amd_das_app.names import check_session_id, safe_file_name
 from amd_das_app.params import parse_json_object
 from amd_das_app.routes_session import session_image
 from amd_das_app.state import ServerState, State, find_task, monai_label_app
@@ -29,35 +34,43 @@ class Output(StrEnum):
     all = "all"
     image = "image"
     json = "json"
+    dicom_seg = "dicom_seg"
 
 
 _ANSWER: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "output=all (default): multipart/form-data with `params` (JSON) and `image` (the mask); "
-        "output=image: the mask file; output=json: the measurement alone",
-        "content": {"multipart/form-data": {}, "application/octet-stream": {}, "application/json": {}},
+        "output=image: the mask file; output=json: the measurement alone; output=dicom_seg: a DICOM SEG, for DICOM",
+        "content": {
+            "multipart/form-data": {},
+            "application/octet-stream": {},
+            "application/json": {},
+            "application/dicom": {},
+        },
     }
 }
 
 
+@asynccontextmanager
 async def _find_image(
     state: ServerState, folder: Path, image: str, session_id: str, file: UploadFile | None
-) -> tuple[Path, str]:
-    """The scan a request means, and a name for its mask."""
+) -> AsyncIterator[tuple[Path, str]]:
+    """The scan a request means, and a name for its mask; a series from the PACS stays until the context ends."""
     if file is not None and session_id:
         raise ConfigError(
             "both a file and a session_id came; send one of them, so that it is clear which scan is meant"
         )
     if file is not None:
         path = await save_image([file], folder, state.settings)
-        return path, path.name
-    app = monai_label_app()
-    if session_id:
-        path = session_image(app, check_session_id(session_id))
-        return path, path.name
-    if not image:
+        yield path, path.name
+    elif session_id:
+        path = session_image(monai_label_app(), check_session_id(session_id))
+        yield path, path.name
+    elif image:
+        async with image_at_hand(monai_label_app(), image) as path:
+            yield path, image
+    else:
         raise ConfigError("no scan came; send ?image=<id>, ?session_id=<id>, or a file in the form field 'file'")
-    return image_path(app.datastore(), image, app.studies), image
 
 
 def _mask_name(case: str, extension: str) -> str:
@@ -68,6 +81,9 @@ def _mask_name(case: str, extension: str) -> str:
 def _answer(record: dict[str, Any], mask: Path, name: str, output: Output | None) -> Response:
     if output is Output.json:
         return JSONResponse(record)
+    if output is Output.dicom_seg:
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(mask.read_bytes(), media_type="application/dicom", headers=headers)
     content = mask.read_bytes()
     kind = "application/gzip" if name.endswith(".gz") else "application/octet-stream"
     if output is Output.image:
@@ -94,9 +110,11 @@ async def infer(
     chosen = task.parse(parse_json_object(params))
     if label is not None:
         raise ConfigError(f"{model} takes no label or scribbles; leave out the form field 'label'")
-    async with scratch_folder() as folder:
-        path, case = await _find_image(state, folder, image, session_id, file)
-        mask = folder / f"mask{chosen.result_extension}"
+    extension = SEG_EXTENSION if output is Output.dicom_seg else chosen.result_extension
+    asked = time.perf_counter()
+    async with scratch_folder() as folder, _find_image(state, folder, image, session_id, file) as (path, case):
+        fetched = time.perf_counter() - asked
+        mask = folder / f"mask{extension}"
 
         def segment() -> dict[str, Any]:
             try:
@@ -105,8 +123,8 @@ async def infer(
                 raise TooLargeError(f"{case} needs more memory than this server has; crop it to the head") from None
 
         record, waited = await state.queues.run(task.device_of(chosen), segment, request.is_disconnected)
-        record["latencies"] = {**record["latencies"], "queue": round(waited, 3)}
-        return await run_sync(_answer, record, mask, _mask_name(case, chosen.result_extension), output)
+        record["latencies"] = {**record["latencies"], "fetch": round(fetched, 3), "queue": round(waited, 3)}
+        return await run_sync(_answer, record, mask, _mask_name(case, extension), output)
 
 
 @router.get("/queue", summary="How many inferences run and wait, per device")
@@ -130,7 +148,7 @@ async def batch_run(
     run_sync: bool = False,
 ) -> Any:
     """One job at a time; single requests are served in between."""
-    job = state.batch.start(monai_label_app(), find_task(model), images, params or {})
+    job = await state.batch.start(monai_label_app(), find_task(model), images, params or {})
     if run_sync:
         await state.batch.wait()
     return job

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
 
 from amd_das.conventions import RESEARCH_NOTICE
-from amd_das.errors import NotFoundError
+from amd_das.errors import NotFoundError, PacsError
 from amd_das_app.recent_log import MAX_LINES, RecentLog
 from amd_das_app.state import State, monai_label_app, require_allowed
 
@@ -38,10 +38,18 @@ def curl_line(base: str, image_id: str) -> str:
     return f"curl -s -X POST '{base}/infer/amd_das?image={image_id}&output=json'"
 
 
+def image_ids(app: Any) -> list[str]:
+    """Ids of the scans, sorted; none while the PACS does not answer."""
+    try:
+        return sorted(app.datastore().list_images())
+    except (PacsError, NotFoundError):
+        return []
+
+
 def _start(request: Request, has_ohif: bool) -> HTMLResponse:
     info = monai_label_app().info()
     base = str(request.base_url).rstrip("/")
-    ids = sorted(monai_label_app().datastore().list_images())
+    ids = image_ids(monai_label_app())
     models = "".join(
         f"<li><code>{escape(name)}</code>: {escape(model['description'])}</li>"
         for name, model in info["models"].items()
@@ -93,7 +101,7 @@ def pages_router(log: RecentLog, *, has_ohif: bool) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
-    async def start(request: Request) -> HTMLResponse:
+    def start(request: Request) -> HTMLResponse:
         return _start(request, has_ohif)
 
     @router.get("/docs")

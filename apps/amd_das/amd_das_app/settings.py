@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from amd_das.errors import ConfigError
 from amd_das.models import MODEL_DIR_VARIABLE
+from amd_das.pacs.cache import default_cache_dir
 
 PREFIX = "AMD_DAS_"
 WRITES = ("images", "logs", "models", "sessions")
@@ -68,15 +69,38 @@ class ServerSettings:
     stop_seconds: int = 20
     """Seconds a training has to keep what it has done once it is stopped; then it is killed."""
 
+    pacs_username: str = field(default="", repr=False)
+    """For HTTP basic authentication at the PACS that ``STUDIES=http://…`` names."""
+
+    pacs_password: str = field(default="", repr=False)
+    """Goes with the user name."""
+
+    pacs_token: str = field(default="", repr=False)
+    """Bearer token for the PACS, instead of user name and password."""
+
+    pacs_timeout: int = 20
+    """Seconds without an answer after which the PACS counts as unreachable."""
+
+    cache_dir: str = ""
+    """Folder for series fetched from the PACS; empty for ``amd-das/series`` in the user's cache folder."""
+
+    cache_bytes: int = 10240 * MIB
+    """Bytes these series may take."""
+
+    cache_hours: int = 24
+    """Hours after its last use at which such a series is removed."""
+
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"{PREFIX}PORT is {self.port}; expected a TCP port, 0 to 65535")
+        if bool(self.pacs_username) != bool(self.pacs_password) or (self.pacs_username and self.pacs_token):
+            raise ConfigError(f"set {PREFIX}PACS_USERNAME and {PREFIX}PACS_PASSWORD, or {PREFIX}PACS_TOKEN alone")
         if unknown := sorted(set(self.allow) - set(WRITES)):
             raise ConfigError(f"{PREFIX}ALLOW names {', '.join(unknown)}; allowed: {', '.join(WRITES)}")
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int) and field.name != "port" and value < 1:
-                raise ConfigError(f"{PREFIX}{field.name.upper()} is {value}; expected a number above 0")
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, int) and one.name != "port" and value < 1:
+                raise ConfigError(f"{PREFIX}{one.name.upper()} is {value}; expected a number above 0")
 
     @property
     def on_loopback(self) -> bool:
@@ -88,6 +112,11 @@ class ServerSettings:
         """Folder for what trainings make and remember."""
         checkout = Path(__file__).resolve().parents[3]
         return Path(self.runs_dir).expanduser().resolve() if self.runs_dir else checkout / "runs"
+
+    @property
+    def cache_folder(self) -> Path:
+        """Folder for series fetched from the PACS."""
+        return Path(self.cache_dir).expanduser().resolve() if self.cache_dir else default_cache_dir()
 
     @property
     def host_names(self) -> frozenset[str]:
@@ -110,7 +139,7 @@ def parse(name: str, text: str, default: Any) -> Any:
 
 def from_environment(environment: Mapping[str, str]) -> ServerSettings:
     """Settings from ``AMD_DAS_*`` variables; raises ConfigError for an unknown one or an impossible value."""
-    known = {PREFIX + field.name.upper(): field for field in fields(ServerSettings)}
+    known = {PREFIX + one.name.upper(): one for one in fields(ServerSettings)}
     given = {name: text for name, text in environment.items() if name.startswith(PREFIX) and name != MODEL_DIR_VARIABLE}
     if unknown := sorted(given.keys() - known.keys()):
         raise ConfigError(f"unknown setting {', '.join(unknown)}; known: {', '.join([*known, MODEL_DIR_VARIABLE])}")

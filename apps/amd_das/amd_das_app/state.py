@@ -1,7 +1,7 @@
 """What the endpoints share, and how they reach the app and its task."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 from monailabel.interfaces.app import MONAILabelApp
@@ -16,6 +16,9 @@ from amd_das_app.jobs import JobManager
 from amd_das_app.names import quoted
 from amd_das_app.settings import ServerSettings
 
+if TYPE_CHECKING:
+    from amd_das_app.series_jobs import SeriesJobs
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServerState:
@@ -25,6 +28,8 @@ class ServerState:
     queues: DeviceQueues
     batch: BatchRunner
     jobs: JobManager
+    series_jobs: "SeriesJobs | None" = None
+    """None where the studies are a folder."""
 
 
 def _state(request: Request) -> ServerState:

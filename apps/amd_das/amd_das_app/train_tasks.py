@@ -100,15 +100,13 @@ class Training:
 
     def check(self, params: TrainParams) -> None:
         """What can be known before work starts; raises AmdDasError."""
-        if _is_dicomweb(self.studies):
-            raise TrainingError(
-                "this server's studies are on a DICOMweb server, and training reads from folders only; export the "
-                "head CTs to train on to a folder and serve that"
-            )
-        from amd_das.pipeline.presets import preset  # these bring the whole of training with them
+        from amd_das.pacs.config import PacsConfig  # these bring the whole of training with them
+        from amd_das.pipeline.presets import preset
         from amd_das.pipeline.run import check
 
-        check(preset(params.preset), source=self.source, target=Path(self.studies))
+        in_pacs = _is_dicomweb(self.studies)
+        target = PacsConfig.from_environment(self.studies) if in_pacs else Path(self.studies)
+        check(preset(params.preset), source=self.source, target=target)
 
     def command(self, until: str, params: TrainParams, progress: Path) -> list[str]:
         """The command line of a job that reports to ``progress``."""

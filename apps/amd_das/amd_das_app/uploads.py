@@ -28,6 +28,11 @@ async def scratch_folder() -> AsyncIterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def remove_folder(folder: Path) -> None:
+    """With everything in it; what is gone already is no error."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _save(upload: UploadFile, folder: Path) -> Path:
     path = folder / safe_file_name(upload.filename)
     if path.exists():

@@ -1,5 +1,6 @@
 """The HTTP connection to a PACS: credentials, time limits, retries of reads, and failures in our words."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -57,6 +58,7 @@ class _PatientAdapter(HTTPAdapter):
 
 def open_session(config: PacsConfig) -> requests.Session:
     """A session for this PACS; it is connected when first used."""
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it logs the queries that it repeats
     session = requests.Session()
     session.auth = _Credentials(config)
     session.max_redirects = 0  # scans are asked for and sent where the configuration says, nowhere else
