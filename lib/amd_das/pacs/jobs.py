@@ -160,8 +160,12 @@ class JobStore:
         )
 
     def release(self, job_id: str) -> PacsJob:
-        """Back to its old place, as if never begun: for an orderly stop."""
-        return self._change(job_id, "state = 'queued', attempts = MAX(0, attempts - 1), not_before = 0", ())
+        """Back to its old place, as if never begun, unless it is over: for an orderly stop."""
+        with self._writing():
+            job = self.get(job_id)
+            if job.state != "running":
+                return job
+            return self._change(job_id, "state = 'queued', attempts = MAX(0, attempts - 1), not_before = 0", ())
 
     def interrupted(self) -> Sequence[PacsJob]:
         """Jobs whose process died while at them."""

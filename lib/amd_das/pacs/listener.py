@@ -82,7 +82,7 @@ class Listener:
 
     def start(self) -> None:
         """Go on where an earlier process ended, and listen; raises ConfigError for an address that is not to be had."""
-        for name in ("pynetdicom", "pydicom"):  # theirs may hold values of the patient's
+        for name in ("pynetdicom", "pydicom", "highdicom"):  # theirs hold UIDs and values of the patient's
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         config = self.config
         handlers: list[Any] = [

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from amd_das.errors import AmdDasError
 from amd_das.inference import InferenceConfig, Predictor, Segmentation
 from amd_das.inference.predictor import Progress
-from amd_das.output.dicom import DICOM_FORMATS, Prior, dicom_objects
+from amd_das.output.dicom import DICOM_FORMATS, Prior, dicom_objects, expansion
 from amd_das.output.summary import result_dict
 from amd_das.reading import ReadingConfig, read_volume
 from amd_das.volume import Volume
@@ -30,8 +30,8 @@ class Processed:
     volume: Volume
     segmentation: Segmentation
     record: dict[str, Any]
-    """See :func:`amd_das.output.summary.result_dict`; with ``instances``, the slices it was made from, and
-    ``expansion`` where there is an earlier result."""
+    """See :func:`amd_das.output.summary.result_dict`; with ``instances``, the files it was made from, and ``prior``
+    where there is an earlier result: its volume in mL, and the change since."""
 
     objects: dict[str, list[Dataset]]
     """See :func:`amd_das.output.dicom.dicom_objects`."""
@@ -90,7 +90,21 @@ def process_series(
     }
     segmentation = replace(segmentation, latencies=latencies)
     record = {**result_dict(volume, segmentation), "instances": len({one.path for one in volume.slice_sources})}
+    if earlier is not None:
+        record["prior"] = _comparison(record["volume_ml"], earlier)
     return Processed(volume=volume, segmentation=segmentation, record=record, objects=objects)
+
+
+def _comparison(now_ml: float, prior: Prior) -> dict[str, Any]:
+    change = expansion(now_ml, prior)
+    return {
+        "volume_ml": prior.volume_ml,
+        "ct_date": prior.ct_date,
+        "ct_time": prior.ct_time,
+        "change_ml": round(change.change_ml, 3),
+        "change_percent": None if change.percent is None else round(change.percent, 1),
+        "expanded": change.expanded,
+    }
 
 
 def _look_for(prior: FindPrior, volume: Volume) -> Prior | None:
