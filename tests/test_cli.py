@@ -54,15 +54,20 @@ def test_segment_prints_a_line_per_scan(called: dict[str, Any], capsys: pytest.C
     assert called["predictor"] == "the predictor"
     assert (called["model"], called["model_dir"], called["device"]) == ("the model", None, None)
     assert called["config"] == inference.InferenceConfig()
-    assert (called["paths"], called["directory"], called["mask_format"]) == ([Path("a")], Path("out"), "nii.gz")
+    assert (called["paths"], called["directory"], called["formats"]) == ([Path("a")], Path("out"), ("nii.gz",))
 
 
 def test_segment_hands_its_options_on(called: dict[str, Any]) -> None:
     command = ["segment", "a", "b", "-o", "out", "--model-dir", "m", "--device", "cpu", "--format", "nrrd"]
     assert cli.main([*command, "--threshold", "0.25"]) == 0
-    assert (called["model_dir"], called["device"], called["mask_format"]) == (Path("m"), "cpu", "nrrd")
+    assert (called["model_dir"], called["device"], called["formats"]) == (Path("m"), "cpu", ("nrrd",))
     assert called["config"].threshold == 0.25
     assert called["paths"] == [Path("a"), Path("b")]
+
+
+def test_formats_are_a_list(called: dict[str, Any]) -> None:
+    assert cli.main(["segment", "a", "-o", "out", "--format", "seg, sr,sc,seg"]) == 0
+    assert called["formats"] == ("seg", "sr", "sc")
 
 
 def test_a_failed_scan_is_told_and_gives_status_1(called: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,12 +9,15 @@ import nibabel
 import nrrd
 import numpy as np
 import pytest
+from helpers.dicom_results import classic
+from pydicom import dcmread
 
 from amd_das import journey
 from amd_das.errors import ConfigError, NotHeadCtError, UnreadableError
 from amd_das.inference import Segmentation
 from amd_das.measurement import measure
 from amd_das.models import ModelInfo
+from amd_das.output.dicom import read_report, read_segmentation
 from amd_das.volume import Volume
 
 
@@ -83,18 +86,66 @@ def test_one_scan_leaves_mask_record_and_picture(tmp_path: Path) -> None:
 
 
 def test_masks_can_be_nrrd(tmp_path: Path) -> None:
-    result = journey.segment_case(write_scan(tmp_path / "a.nii.gz"), PREDICTOR, tmp_path / "out", mask_format="nrrd")
+    result = journey.segment_case(write_scan(tmp_path / "a.nii.gz"), PREDICTOR, tmp_path / "out", formats=["nrrd"])
     assert result.mask.name == "a.nrrd"
     assert nrrd.read(str(result.mask))[0].sum() == 120
 
 
 def test_another_format_or_an_impossible_folder_is_refused_before_reading(tmp_path: Path) -> None:
     absent = tmp_path / "absent.nii.gz"
-    with pytest.raises(ConfigError, match=r"expected one of nii\.gz, nrrd"):
-        journey.segment_case(absent, PREDICTOR, tmp_path / "out", mask_format="dcm")
+    with pytest.raises(ConfigError, match=r"format 'dcm': expected some of nii\.gz, nrrd, seg, sr, sc"):
+        journey.segment_case(absent, PREDICTOR, tmp_path / "out", formats=["seg", "dcm"])
+    with pytest.raises(ConfigError, match="leave one out"):
+        journey.segment_case(absent, PREDICTOR, tmp_path / "out", formats=["nii.gz", "nrrd"])
+    with pytest.raises(ConfigError, match="missing"):
+        journey.segment_case(absent, PREDICTOR, tmp_path / "out", formats=[])
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot make the output folder"):
         journey.segment_case(absent, PREDICTOR, tmp_path / "file")
+
+
+def test_dicom_in_and_dicom_out(tmp_path: Path) -> None:
+    volume = classic(tmp_path / "ct")
+    for _ in range(2):  # the second time over the first
+        result = journey.segment_case(
+            tmp_path / "ct", PREDICTOR, tmp_path / "out", formats=["nii.gz", "seg", "sr", "sc"]
+        )
+    case, out = volume.case_id, tmp_path / "out"
+    assert result.dicom == (out / f"{case}-seg.dcm", out / f"{case}-sr.dcm", out / f"{case}-sc")
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        f"{case}{ending}" for ending in (".json", ".nii.gz", ".png", "-sc", "-seg.dcm", "-sr.dcm")
+    )
+    assert sorted(path.name for path in result.dicom[2].iterdir()) == [f"{n:04d}.dcm" for n in range(1, 7)]
+    assert result.mask is not None
+    np.testing.assert_array_equal(
+        read_segmentation(dcmread(result.dicom[0]), volume), np.asarray(nibabel.load(result.mask).dataobj)
+    )
+    report = read_report(dcmread(result.dicom[1]))
+    assert report is not None
+    assert report.volume_ml == pytest.approx(result.record["volume_ml"], abs=1e-3)
+
+
+def test_results_beside_the_scan_are_no_scans(tmp_path: Path) -> None:
+    classic(tmp_path / "ct")
+    for _ in range(2):
+        rows = list(journey.segment_cases([tmp_path], PREDICTOR, tmp_path / "ct", formats=["seg", "sr", "sc"]))
+        assert [row.status for row in rows] == ["ok"]
+
+
+def test_dicom_alone_leaves_no_other_mask(tmp_path: Path) -> None:
+    classic(tmp_path / "ct")
+    result = journey.segment_case(tmp_path / "ct", PREDICTOR, tmp_path / "out", formats=["seg"])
+    assert result.mask is None
+    assert len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_dicom_out_of_nifti_is_an_error_of_that_case(tmp_path: Path) -> None:
+    scan = write_scan(tmp_path / "a.nii.gz")
+    classic(tmp_path / "ct")
+    nifti, dicom = journey.segment_cases([scan, tmp_path / "ct"], PREDICTOR, tmp_path / "out", formats=["seg"])
+    assert (nifti.status, dicom.status) == ("error", "ok")
+    assert "a is not from DICOM (nifti)" in nifti.error
+    assert not list((tmp_path / "out").glob("a*"))
 
 
 def test_a_bad_scan_leaves_nothing_behind(tmp_path: Path) -> None:

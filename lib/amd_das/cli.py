@@ -18,6 +18,7 @@ from amd_das.errors import AmdDasError, ConfigError
 
 if TYPE_CHECKING:
     from amd_das.output.summary import SummaryRow
+    from amd_das.pacs.config import PacsConfig
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def _segment(args: argparse.Namespace) -> int:
             bar.set_description_str(stage, refresh=False)
             bar.update(max(0.0, min(fraction, 1.0) - bar.n))
 
-        for row in segment_cases(args.inputs, predictor, args.output, mask_format=args.format, progress=show):
+        for row in segment_cases(args.inputs, predictor, args.output, formats=args.format, progress=show):
             failed += row.status == "error"
             with tqdm.external_write_mode():
                 _tell(row)
@@ -166,12 +167,19 @@ def _pipeline(args: argparse.Namespace) -> int:
         args.workdir,
         args.model_dir or default_model_dir(),
         source=args.source,
-        target=args.target,
+        target=_scans(args.target) if args.target else None,
         until=args.until,
         device=args.device,
         processes=args.processes,
         progress_file=args.progress_file,
     )
+
+
+def _scans(place: str) -> "Path | PacsConfig":
+    """Where scans are: a folder, or the address of a PACS."""
+    from amd_das.pacs.config import PacsConfig
+
+    return PacsConfig.from_environment(place) if place.startswith(("http://", "https://")) else Path(place)
 
 
 def _models(args: argparse.Namespace) -> int:
@@ -256,7 +264,8 @@ def _parser() -> argparse.ArgumentParser:
         parents=[shared, model],
         help="segment head CTs",
         description="Segment head CTs. Writes DIR/<case>.nii.gz (mask), .json (measurements) and .png (overlay) for "
-        "each, and DIR/summary.csv. An input that cannot be segmented does not stop the others; exit status 1 then.",
+        "each, and DIR/summary.csv; with --format seg,sr,sc also -seg.dcm, -sr.dcm and -sc/. An input that cannot be "
+        "segmented does not stop the others; exit status 1 then.",
         epilog=RESEARCH_NOTICE,
     )
     segment.add_argument(
@@ -268,7 +277,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     segment.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="where results go")
     segment.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
-    segment.add_argument("--format", choices=("nii.gz", "nrrd"), default="nii.gz", help="of the masks (%(default)s)")
+    segment.add_argument(
+        "--format",
+        type=lambda names: tuple(dict.fromkeys(name.strip() for name in names.split(","))),
+        default=("nii.gz",),
+        metavar="NAMES",
+        help="of the results, separated by commas: nii.gz or nrrd (mask), and for DICOM input seg, sr (report) and "
+        "sc (overlay pictures); default: nii.gz",
+    )
     segment.add_argument(
         "--threshold", type=float, metavar="P", help="probability from which a voxel is hemorrhage (default: model's)"
     )
@@ -336,7 +352,9 @@ def _parser() -> argparse.ArgumentParser:
     pipeline.add_argument(
         "--source", type=Path, metavar="DIR", help="labelled MRI: Decathlon's folder, or images/ and masks/ (phantoms)"
     )
-    pipeline.add_argument("--target", type=Path, metavar="DIR", help="head CT, no labels needed (phantoms)")
+    pipeline.add_argument(
+        "--target", metavar="DIR|URL", help="head CT in a folder or a DICOMweb PACS, no labels needed (phantoms)"
+    )
     pipeline.add_argument(
         "--workdir", type=Path, default=Path("runs/pipeline"), metavar="DIR", help="what is made, kept (%(default)s)"
     )

@@ -16,3 +16,6 @@ COLOUR_RGB: Final = (188, 65, 28)
 
 RESEARCH_NOTICE: Final = "Research use only. Not a medical device: not for diagnosis or treatment."
 """Said wherever a user sees a result."""
+
+DICOM_FORMATS: Final = ("seg", "sr", "sc")
+"""What a result can be in DICOM: segmentation, structured report, pictures (secondary capture)."""

@@ -10,17 +10,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from amd_das.conventions import DICOM_FORMATS
 from amd_das.errors import AmdDasError, ConfigError
-from amd_das.inference import Predictor
+from amd_das.inference import Predictor, Segmentation
 from amd_das.inference.predictor import Progress
 from amd_das.output.overlay import write_overlay
 from amd_das.output.summary import SummaryRow, failed_row, result_dict, result_row, write_json, write_summary
 from amd_das.reading import Input, ReadingConfig, find_inputs, read_volume, write_mask
+from amd_das.volume import Volume
 
 logger = logging.getLogger(__name__)
 
 MASK_FORMATS: Final = ("nii.gz", "nrrd")
-"""Formats a mask can be written in."""
+"""Formats a mask can be written in beside DICOM; one of them at a time."""
+
+FORMATS: Final = (*MASK_FORMATS, *DICOM_FORMATS)
+"""What a result can be written as; JSON and PNG are always there."""
 
 SUMMARY_NAME: Final = "summary.csv"
 """The table of a run, beside the results."""
@@ -33,8 +38,11 @@ class CaseResult:
     record: dict[str, Any]
     """See :func:`amd_das.output.summary.result_dict`; also the content of ``json``."""
 
-    mask: Path
-    """uint8 on the scan's own grid, 1 is hemorrhage."""
+    mask: Path | None
+    """uint8 on the scan's own grid, 1 is hemorrhage; None where neither "nii.gz" nor "nrrd" was asked for."""
+
+    dicom: tuple[Path, ...]
+    """DICOM files, and the folder of overlay pictures."""
 
     overlay: Path
     """PNG montage."""
@@ -48,34 +56,43 @@ def segment_case(
     predictor: Predictor,
     directory: Path,
     *,
-    mask_format: str = "nii.gz",
+    formats: Sequence[str] = ("nii.gz",),
     reading: ReadingConfig | None = None,
     progress: Progress | None = None,
 ) -> CaseResult:
-    """Read one scan, segment it, and write ``<case>.nii.gz`` (or ``.nrrd``), ``<case>.png`` and ``<case>.json``.
+    """Read one scan, segment it, and write ``<case>.png``, ``<case>.json`` and what ``formats`` names.
 
     Args:
         source: an image file, the folder of a DICOM series, or what ``find_inputs`` found.
         predictor: holds the model.
         directory: made if it does not exist; results of the same case id are replaced.
-        mask_format: one of :data:`MASK_FORMATS`.
+        formats: of :data:`FORMATS`: ``<case>.nii.gz`` or ``<case>.nrrd``, ``<case>-seg.dcm``, ``<case>-sr.dcm``,
+            ``<case>-sc/0001.dcm``, ….
         reading: limits of what is read.
         progress: told of the stages.
 
     Raises:
-        InputError: the input is not a head CT that can be segmented.
-        ConfigError: no such format, or ``directory`` cannot be made.
+        InputError: the input is not a head CT that can be segmented, or not DICOM and DICOM is asked for.
+        ConfigError: no such formats, or ``directory`` cannot be made.
     """
-    _prepare(directory, mask_format)
+    _prepare(directory, formats)
     tell = progress or (lambda stage, fraction: None)
     tell("reading", 0.0)
     started = time.perf_counter()
     volume = read_volume(source, reading)
+    dicom_formats = [name for name in formats if name in DICOM_FORMATS]
+    if dicom_formats:
+        from amd_das.output.dicom import load_source  # takes a second to import
+
+        load_source(volume)  # refuse before an answer is computed that could not be written
     read = time.perf_counter()
     segmentation = predictor.segment(volume, progress)
     segmented = time.perf_counter()
     tell("writing", 1.0)
-    mask = write_mask(segmentation.mask, volume, directory / f"{volume.case_id}.{mask_format}")
+    dicom = _write_dicom(volume, segmentation, dicom_formats, directory)
+    mask = None
+    for name in set(formats) & set(MASK_FORMATS):
+        mask = write_mask(segmentation.mask, volume, directory / f"{volume.case_id}.{name}")
     overlay = write_overlay(
         volume,
         segmentation.mask,
@@ -92,7 +109,25 @@ def segment_case(
     }
     record = result_dict(volume, replace(segmentation, latencies=latencies))
     json = write_json(record, directory / f"{volume.case_id}.json")
-    return CaseResult(record=record, mask=mask, overlay=overlay, json=json)
+    return CaseResult(record=record, mask=mask, dicom=dicom, overlay=overlay, json=json)
+
+
+def _write_dicom(
+    volume: Volume, segmentation: Segmentation, formats: Sequence[str], directory: Path
+) -> tuple[Path, ...]:
+    """A result as DICOM files of the formats named."""
+    if not formats:
+        return ()
+    from amd_das.output.dicom import dicom_objects, write_dicom
+
+    objects = dicom_objects(
+        volume.with_warnings(*segmentation.warnings),
+        segmentation.mask,
+        segmentation.measurement,
+        model=segmentation.model,
+        formats=formats,
+    )
+    return write_dicom(objects, directory, volume.case_id)
 
 
 def segment_cases(
@@ -100,7 +135,7 @@ def segment_cases(
     predictor: Predictor,
     directory: Path,
     *,
-    mask_format: str = "nii.gz",
+    formats: Sequence[str] = ("nii.gz",),
     reading: ReadingConfig | None = None,
     progress: Progress | None = None,
 ) -> Iterator[SummaryRow]:
@@ -110,9 +145,9 @@ def segment_cases(
     does not stop the others. Arguments as for :func:`segment_case`; ``progress`` is told the fraction of the run.
 
     Raises:
-        ConfigError: no such format, or ``directory`` cannot be made.
+        ConfigError: no such formats, or ``directory`` cannot be made.
     """
-    _prepare(directory, mask_format)
+    _prepare(directory, formats)
     inputs, rows = _gather(paths)
     yield from rows
     write_summary(rows, directory / SUMMARY_NAME)
@@ -121,7 +156,7 @@ def segment_cases(
             found,
             predictor,
             directory,
-            mask_format=mask_format,
+            formats=formats,
             reading=reading,
             progress=_part_of_run(progress, number, len(inputs), found.case_id),
         )
@@ -169,10 +204,13 @@ def _part_of_run(progress: Progress | None, number: int, count: int, case_id: st
     return lambda stage, fraction: progress(f"{number + 1}/{count} {case_id}: {stage}", (number + fraction) / count)
 
 
-def _prepare(directory: Path, mask_format: str) -> None:
+def _prepare(directory: Path, formats: Sequence[str]) -> None:
     """Raise before anything is computed that could not be written."""
-    if mask_format not in MASK_FORMATS:
-        raise ConfigError(f"mask format {mask_format!r}: expected one of {', '.join(MASK_FORMATS)}")
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise ConfigError(f"format {', '.join(map(repr, unknown)) or 'missing'}: expected some of {', '.join(FORMATS)}")
+    if set(MASK_FORMATS) <= set(formats):
+        raise ConfigError("formats nii.gz and nrrd: expected one of the two, they hold the same; leave one out")
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:

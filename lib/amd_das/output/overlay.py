@@ -9,27 +9,30 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from amd_das.conventions import COLOUR_RGB, LABEL_NAME, RESEARCH_NOTICE
+from amd_das.conventions import LABEL_NAME, RESEARCH_NOTICE
 from amd_das.errors import GeometryError
 from amd_das.files import write_whole
 from amd_das.measurement import COARSE_MM, Measurement, head_outline
+from amd_das.output.drawing import (
+    DISPLAY_HU,
+    FAINT_RGB,
+    LINE_RGB,
+    TEXT_RGB,
+    font,
+    greys,
+    lesions_in_words,
+    paint,
+)
 from amd_das.preprocessing.grid import AxialGrid
 from amd_das.volume import Volume
-
-DISPLAY_HU: Final = (0.0, 80.0)
-"""HU shown as black and as white (the usual brain window: level 40, width 80)."""
 
 MAX_TILES: Final = 24
 """Slices in one montage."""
 
-LINE_RGB: Final = tuple(round(part * 255 / max(COLOUR_RGB)) for part in COLOUR_RGB)
-"""The colour of the label, as bright as it gets, to stand out from grey."""
-
 _FILL = 0.3  # opacity of the colour inside the outline
-_TEXT_RGB, _FAINT_RGB = (235, 235, 235), (150, 150, 150)
 _MARGIN, _GAP, _SMALLEST_WIDTH = 12, 4, 640  # pixels
 _CROP_MARGIN_MM = 8.0
 
@@ -122,30 +125,27 @@ def _tile_size(count: int, crop: tuple[slice, slice], spacing_mm: tuple[float, f
 
 def _tile(hu: np.ndarray, lesion: np.ndarray, size: tuple[int, int], number: int) -> Image.Image:
     """One (H, W) slice and its lesion → RGB image of `size` with the slice number and the sides."""
-    low, high = DISPLAY_HU
-    grey = np.rint(255 * ((hu - low) / (high - low)).clip(0, 1)).astype(np.uint8)
-    rgb = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BILINEAR).convert("RGB"), np.float32).copy()
+    rgb = np.asarray(
+        Image.fromarray(greys(hu)).resize(size, Image.Resampling.BILINEAR).convert("RGB"), np.float32
+    ).copy()
     if lesion.any():
         cover = np.asarray(Image.fromarray(lesion.astype(np.uint8) * 255).resize(size, Image.Resampling.BILINEAR))
-        region = cover >= min(128, int(cover.max()))  # a lesion smaller than a pixel is still shown
-        rgb[region] += _FILL * (np.array(LINE_RGB) - rgb[region])
-        rgb[ndimage.binary_dilation(region) & ~region] = LINE_RGB
+        paint(rgb, cover >= min(128, int(cover.max())), fill=_FILL)  # a lesion smaller than a pixel is still shown
     image = Image.fromarray(rgb.astype(np.uint8))
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(13)
-    draw.text((5, 4), f"slice {number}", LINE_RGB if lesion.any() else _FAINT_RGB, font)
-    draw.text((5, image.height - 5), "R", _TEXT_RGB, font, anchor="ls")
-    draw.text((image.width - 5, image.height - 5), "L", _TEXT_RGB, font, anchor="rs")
+    draw, small = ImageDraw.Draw(image), font(13)
+    draw.text((5, 4), f"slice {number}", LINE_RGB if lesion.any() else FAINT_RGB, small)
+    draw.text((5, image.height - 5), "R", TEXT_RGB, small, anchor="ls")
+    draw.text((image.width - 5, image.height - 5), "L", TEXT_RGB, small, anchor="rs")
     return image
 
 
 def _header(volume: Volume, measurement: Measurement, model_version: str) -> list[str]:
     """The lines above the slices, most important first."""
-    count = len(measurement.lesions)
     volume_ml = f"{measurement.volume_ml:.1f} mL" + ("" if volume.spacing_known else " (pixel size unknown)")
     model = f"model {model_version}  |  " if model_version else ""
     low, high = DISPLAY_HU
     return [
-        f"{volume.case_id[:60]}  |  {LABEL_NAME} {volume_ml}  |  {count} lesion{'' if count == 1 else 's'}",
+        f"{volume.case_id[:60]}  |  {LABEL_NAME} {volume_ml}  |  {lesions_in_words(len(measurement.lesions))}",
         f"{model}display {low:g} to {high:g} HU  |  slices counted from 0",
         RESEARCH_NOTICE,
     ]
@@ -160,18 +160,18 @@ def _columns(count: int, tile_aspect: float) -> int:
 
 def _page(tiles: list[Image.Image], header: list[str]) -> Image.Image:
     """Tiles in rows under the header, on black."""
-    fonts = [ImageFont.load_default(size) for size in (20, 13, 13)]
+    fonts = [font(size) for size in (20, 13, 13)]
     width, height = tiles[0].size
     columns = _columns(len(tiles), height / width)
     rows = math.ceil(len(tiles) / columns)
-    text_width = max(math.ceil(font.getlength(line)) for font, line in zip(fonts, header, strict=True))
+    text_width = max(math.ceil(one.getlength(line)) for one, line in zip(fonts, header, strict=True))
     inner = max(columns * (width + _GAP) - _GAP, text_width, _SMALLEST_WIDTH)
     top = _MARGIN + 26 + 19 + 19 + 6
     page = Image.new("RGB", (inner + 2 * _MARGIN, top + rows * (height + _GAP) - _GAP + _MARGIN))
     draw = ImageDraw.Draw(page)
-    colours = (_TEXT_RGB, _FAINT_RGB, LINE_RGB)
-    for line, font, colour, y in zip(header, fonts, colours, (0, 26, 45), strict=True):
-        draw.text((_MARGIN, _MARGIN + y), line, colour, font)
+    colours = (TEXT_RGB, FAINT_RGB, LINE_RGB)
+    for line, one, colour, y in zip(header, fonts, colours, (0, 26, 45), strict=True):
+        draw.text((_MARGIN, _MARGIN + y), line, colour, one)
     left = _MARGIN + (inner - columns * (width + _GAP) + _GAP) // 2
     for place, tile in enumerate(tiles):
         row, column = divmod(place, columns)

@@ -18,6 +18,7 @@ CT_CLASSES: Final = ("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1",
 """CT Image, Enhanced CT Image and Legacy Converted Enhanced CT Image Storage."""
 
 _SECONDARY_CAPTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
+_SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.4"
 _HEADER_TAGS: Final = ["SOPClassUID", "ImageType", "Modality", "SeriesInstanceUID", "Rows", "NumberOfFrames"]
 
 
@@ -32,7 +33,7 @@ class DicomHeader:
     """Modality, empty where the file has none."""
 
     left_out: str
-    """Why the file is no slice ("localizer", "secondary capture", "object without an image"), or empty."""
+    """Why the file is no slice ("localizer", "segmentation", "object without an image", …), or empty."""
 
 
 def is_dicom(path: Path) -> bool:
@@ -90,6 +91,8 @@ def reason_to_leave_out(dataset: Dataset, name: str) -> str:
         return "object without an image"
     if kind == _SECONDARY_CAPTURE or kind.startswith(_SECONDARY_CAPTURE + "."):
         return "secondary capture"
+    if kind == _SEGMENTATION:
+        return "segmentation"
     if "LOCALIZER" in text(dataset, "ImageType", name).upper():
         return "localizer"
     return ""

@@ -97,6 +97,8 @@ def finished(built: Dataset, source: Source, result: Result) -> Dataset:
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.InstanceCreationDate, dataset.InstanceCreationTime = f"{now:%Y%m%d}", f"{now:%H%M%S}"
     dataset.SeriesDate, dataset.SeriesTime = f"{now:%Y%m%d}", f"{now:%H%M%S}"
+    if len(dataset.get("PixelData", b"")) % 2:
+        dataset.PixelData += b"\0"
     dataset.file_meta, dataset.preamble = built.file_meta, built.preamble
     dataset.is_little_endian, dataset.is_implicit_VR = built.is_little_endian, built.is_implicit_VR
     return dataset

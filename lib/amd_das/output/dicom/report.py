@@ -15,6 +15,7 @@ from amd_das.output.dicom.instance import DEVICE_UID, Result, derived_uid, finis
 from amd_das.output.dicom.prior import Prior, expansion
 from amd_das.output.dicom.reading_back import SEGMENTATION
 from amd_das.output.dicom.source import Source
+from amd_das.output.drawing import lesions_in_words
 
 _CONTAINS = sr.RelationshipTypeValues.CONTAINS
 
@@ -202,8 +203,7 @@ def _sentence(measurement: Measurement, prior: Prior | None) -> str:
     if count == 0:
         said = f"No {SEGMENT_LABEL.lower()} was found (0 mL)."
     else:
-        lesions = "1 lesion" if count == 1 else f"{count} lesions"
-        said = f"{SEGMENT_LABEL}: {measurement.volume_ml:.1f} mL in {lesions}."
+        said = f"{SEGMENT_LABEL}: {measurement.volume_ml:.1f} mL in {lesions_in_words(count)}."
     if prior:
         change = expansion(measurement.volume_ml, prior)
         percent = "" if change.percent is None else f" ({change.percent:+.0f} %)"

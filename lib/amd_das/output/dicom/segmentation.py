@@ -38,6 +38,7 @@ def build_segmentation(source: Source, mask: np.ndarray, result: Result) -> Data
     )
     organization = str(built.DimensionOrganizationSequence[0].DimensionOrganizationUID)
     replaced_uids(built, {organization: result.uid("seg", "dimensions")})
+    built.BodyPartExamined = "HEAD"
     if frames:
         _refer_to_frames(built, frames)
     return finished(built, source, result)
