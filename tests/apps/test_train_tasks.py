@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from helpers import stand_in_training
 
-from amd_das.errors import AmdDasError, ConfigError, NotFoundError, TrainingError
+from amd_das.errors import AmdDasError, ConfigError, NotFoundError, PacsUnreachableError, TrainingError
 from amd_das.pipeline import presets
 from amd_das_app.routes_train import params_of
 from amd_das_app.settings import ServerSettings
@@ -156,8 +156,10 @@ def test_studies_without_scans_are_refused_before_work_starts(studies: Path, set
     assert caught.value.status in (404, 422)
 
 
-def test_studies_on_a_dicomweb_server_are_refused(settings: ServerSettings) -> None:
-    training = Training.of({}, "http://127.0.0.1:8042/dicom-web", settings)
-    assert training.studies == "http://127.0.0.1:8042/dicom-web"
-    with pytest.raises(TrainingError, match="export the head CTs"):
-        training.check(TrainParams())
+def test_studies_in_a_pacs_that_is_down_are_said_to_be(settings: ServerSettings) -> None:
+    training = Training.of({}, "http://127.0.0.1:9/dicom-web", settings)
+    assert training.studies == "http://127.0.0.1:9/dicom-web"
+    with pytest.raises(PacsUnreachableError, match=r"127\.0\.0\.1:9"):
+        training.check(TrainParams(preset="smoke"))
+    command = training.command("publication", TrainParams(), Path("progress.json"))
+    assert command[command.index("--target") + 1] == training.studies

@@ -1,5 +1,7 @@
 """Cases found in folders: what belongs together, and nothing about a patient."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from helpers.flairs import save, write_decathlon
 from helpers.heads import write_head
 from pydicom.dataset import Dataset
 
-from amd_das.datasets import CaseFiles, head_cts, labelled_mri
+from amd_das.datasets import CaseFiles, at_hand, head_cts, labelled_mri
 from amd_das.errors import NotFoundError, TrainingError, UnreadableError
 
 PIXELS = np.zeros((4, 4, 2), np.int16)
@@ -89,3 +91,30 @@ def test_series_of_one_patient_share_a_name_that_is_not_his(tmp_path: Path) -> N
     cases = {files.image.name: files for files in head_cts(tmp_path)}
     assert cases["a"].patient == cases["b"].patient == min(cases["a"].case, cases["b"].case)
     assert [cases[name].patient for name in "cde"] == [cases[name].case for name in "cde"]
+
+
+@dataclass
+class Elsewhere:
+    """A series that is written when it is asked for."""
+
+    stamp: str = "one"
+
+    def fetch(self, folder: Path) -> Sequence[Path]:
+        return sorted(write_series(folder, PIXELS).iterdir())
+
+
+def test_a_series_that_lies_elsewhere_is_fetched_and_removed_again() -> None:
+    files = CaseFiles(case="far", patient="far", image=Path("far"), remote=Elsewhere())
+    with at_hand(files) as here:
+        assert (here.case, here.patient, here.remote) == ("far", "far", None)
+        assert len(here.series) == PIXELS.shape[2]
+        assert all(path.is_file() and path.parent == here.image for path in here.series)
+    assert not here.image.exists()
+
+
+def test_what_is_here_stays(tmp_path: Path) -> None:
+    path = write_head(tmp_path / "head.nii.gz")
+    files = CaseFiles(case="head", patient="head", image=path)
+    with at_hand(files) as here:
+        assert here == files
+    assert path.is_file()

@@ -4,6 +4,6 @@ A module offers functions that take a folder and return :class:`CaseFiles`, with
 one of them.
 """
 
-from amd_das.datasets.folders import CaseFiles, head_cts, labelled_mri
+from amd_das.datasets.folders import CaseFiles, Remote, at_hand, head_cts, labelled_mri
 
-__all__ = ["CaseFiles", "head_cts", "labelled_mri"]
+__all__ = ["CaseFiles", "Remote", "at_hand", "head_cts", "labelled_mri"]

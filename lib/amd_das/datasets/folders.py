@@ -1,9 +1,12 @@
 """Folders of cases: labelled MRI as the Decathlon or our phantom lays it out, and head CTs however they lie."""
 
 import logging
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from pydicom import dcmread
 
@@ -15,6 +18,17 @@ logger = logging.getLogger(__name__)
 
 MRI_LAYOUTS: Final = (("imagesTr", "labelsTr"), ("images", "masks"))
 """Folders of images and of masks: the Medical Segmentation Decathlon's, and `amd-das phantom`'s."""
+
+
+class Remote(Protocol):
+    """A DICOM series that lies elsewhere. Other processes get it too, so it must be picklable."""
+
+    @property
+    def stamp(self) -> str:
+        """Changes when the series does."""
+
+    def fetch(self, folder: Path) -> Sequence[Path]:
+        """Bring the files into a folder that does not exist yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +49,20 @@ class CaseFiles:
 
     series: tuple[Path, ...] = ()
     """The files of a DICOM series, whose folder may hold others; empty where the image is one file."""
+
+    remote: Remote | None = None
+    """Where the series is to be had; None where it is here."""
+
+
+@contextmanager
+def at_hand(files: CaseFiles) -> Iterator[CaseFiles]:
+    """The case with its files on this disk; what had to be fetched is removed in the end."""
+    if files.remote is None:
+        yield files
+        return
+    with tempfile.TemporaryDirectory(prefix="amd-das-") as folder:
+        series = tuple(files.remote.fetch(Path(folder) / "series"))
+        yield replace(files, image=series[0].parent, series=series, remote=None)
 
 
 def labelled_mri(folder: Path) -> list[CaseFiles]:

@@ -1,9 +1,13 @@
 """Which PACS, and how long it may take."""
 
+import os
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import urlsplit
 
 from amd_das.errors import ConfigError
+
+_CREDENTIALS: Final = ("USERNAME", "PASSWORD", "TOKEN")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,12 @@ class PacsConfig:
                 f"PACS timeouts are {self.timeout_s} s and {self.fetch_timeout_s} s, at most {self.max_series_bytes} "
                 "bytes a series; expected numbers above 0, the first at most 3600"
             )
+
+    @classmethod
+    def from_environment(cls, url: str) -> "PacsConfig":
+        """With the credentials in ``AMD_DAS_PACS_USERNAME`` and ``_PASSWORD``, or ``_TOKEN``; raises ConfigError."""
+        username, password, token = (os.environ.get(f"AMD_DAS_PACS_{name}", "") for name in _CREDENTIALS)
+        return cls(url=url, username=username, password=password, token=token)
 
     @property
     def root(self) -> str:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from amd_das.conventions import RESEARCH_NOTICE
 from amd_das.errors import AmdDasError, TrainingStopped
+from amd_das.pacs.config import PacsConfig
 from amd_das.pipeline.presets import preset
 from amd_das.pipeline.progress_file import ProgressFile
 from amd_das.pipeline.run import run
@@ -28,7 +29,7 @@ def run_in_terminal(
     model_dir: Path,
     *,
     source: Path | None = None,
-    target: Path | None = None,
+    target: Path | PacsConfig | None = None,
     until: str = "publication",
     device: str | None = None,
     processes: int | None = None,

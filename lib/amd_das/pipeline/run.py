@@ -11,6 +11,8 @@ from typing import Final
 
 from amd_das.datasets import CaseFiles, head_cts, labelled_mri
 from amd_das.errors import ConfigError, TrainingError, TrainingStopped
+from amd_das.pacs.cases import pacs_cts
+from amd_das.pacs.config import PacsConfig
 from amd_das.pipeline import stages
 from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.steps import PipelineCallback, Runner, StepResult, only_one
@@ -46,12 +48,15 @@ class PipelineResult:
     """The published model version; None where the run ended before publication."""
 
 
-def check(config: PipelineConfig, *, source: Path | None, target: Path | None, until: str = STEPS[-1]) -> None:
+def check(
+    config: PipelineConfig, *, source: Path | None, target: Path | PacsConfig | None, until: str = STEPS[-1]
+) -> None:
     """What can be known before work starts.
 
     Raises:
         ConfigError: no such step.
         NotFoundError, TrainingError, InputError: a folder is missing, or holds nothing to learn from.
+        PacsError: the target is a PACS that does not answer.
     """
     _steps_of(config, until)
     if source is not None:
@@ -62,11 +67,13 @@ def check(config: PipelineConfig, *, source: Path | None, target: Path | None, u
                 "masks/NAME-glioma.nii.gz for each image NAME.nii.gz"
             )
         _check_cases([case for case in cases if case.mask], "source", source, config)
-    if target is not None:
+    if isinstance(target, PacsConfig):
+        _check_cases(pacs_cts(target), "target", f"the PACS at {target.shown}", config)
+    elif target is not None:
         _check_cases(head_cts(target), "target", target, config)
 
 
-def _check_cases(cases: Sequence[CaseFiles], domain: Domain, folder: Path, config: PipelineConfig) -> None:
+def _check_cases(cases: Sequence[CaseFiles], domain: Domain, folder: Path | str, config: PipelineConfig) -> None:
     """Enough patients, and among the first few cases one that is what it should be."""
     patients = {case.patient for case in cases}
     if len(patients) < 2:
@@ -95,7 +102,7 @@ def run(
     model_dir: Path,
     *,
     source: Path | None = None,
-    target: Path | None = None,
+    target: Path | PacsConfig | None = None,
     until: str = STEPS[-1],
     processes: int | None = None,
     progress: PipelineCallback | None = None,
@@ -108,7 +115,7 @@ def run(
         workdir: receives a folder for each step; kept, so that the next run does only what changed.
         model_dir: receives the new version.
         source: labelled MRI (:func:`amd_das.datasets.labelled_mri`); None for phantom FLAIR.
-        target: head CT (:func:`amd_das.datasets.head_cts`); None for phantom CT.
+        target: head CT, in a folder (:func:`amd_das.datasets.head_cts`) or a PACS; None for phantom CT.
         until: the last step to be run.
         processes: that prepare cases; None for one for each processor.
         progress: told about once a second.
@@ -116,6 +123,7 @@ def run(
 
     Raises:
         TrainingError: what it says; the steps done so far stay.
+        PacsError: the PACS does not answer any more; the slices taken so far stay.
         TrainingStopped: ``should_stop`` said so.
     """
     check(config, source=source, target=target, until=until)

@@ -14,6 +14,8 @@ from amd_das.errors import TrainingStopped
 from amd_das.matching import Matches, match, write_sheet
 from amd_das.models import list_versions
 from amd_das.networks.fcn import Fcn
+from amd_das.pacs.cases import pacs_cts
+from amd_das.pacs.config import PacsConfig
 from amd_das.phantom.files import Kind, write_cases
 from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.publication import publish
@@ -56,25 +58,27 @@ def source(context: Context, folder: Path | None) -> Step:
     return _prepared(context, "source", "flair", folder, context.config.source_heads, labelled=True)
 
 
-def target(context: Context, folder: Path | None) -> Step:
+def target(context: Context, place: Path | PacsConfig | None) -> Step:
     """Slices of CT; with labels only for the supervised bound."""
     labelled = context.config.train_on == "ct"
-    return _prepared(context, "target", "ct", folder, context.config.target_heads, labelled=labelled)
+    return _prepared(context, "target", "ct", place, context.config.target_heads, labelled=labelled)
 
 
-def _prepared(context: Context, domain: Domain, kind: Kind, folder: Path | None, heads: int, *, labelled: bool) -> Step:
+def _prepared(
+    context: Context, domain: Domain, kind: Kind, place: Path | PacsConfig | None, heads: int, *, labelled: bool
+) -> Step:
     config = context.config.prepare
-    if folder is None:
+    if place is None:
         if domain == "source":
             config = replace(config, source_slices=(0, 154))  # phantoms hold few slices, over the whole brain
         data: Any = {"phantom": kind, "first_seed": FIRST_SEEDS[kind], "heads": heads}
     else:
-        data = sorted(_stamp(path) for case in _cases(folder, domain) for path in _files(case))
+        data = sorted(stamp for case in _cases(place, domain) for stamp in _stamps(case))
 
     def make(output: Path, report: Report) -> Mapping[str, Any]:
-        cases = folder or _rendered(context, output / PHANTOMS, kind, heads, report)
-        masks = output / PHANTOMS / "masks" if folder is None and labelled else None
-        before = heads if folder is None else 0
+        cases = place or _rendered(context, output / PHANTOMS, kind, heads, report)
+        masks = output / PHANTOMS / "masks" if place is None and labelled else None
+        before = heads if place is None else 0
 
         def tell(done: int, total: int, case: str) -> None:
             report(before + done, before + total)
@@ -95,12 +99,16 @@ def _prepared(context: Context, domain: Domain, kind: Kind, folder: Path | None,
     return Step(name=domain, inputs=inputs, make=make)
 
 
-def _cases(folder: Path, domain: Domain, masks: Path | None = None) -> list[CaseFiles]:
-    return labelled_mri(folder) if domain == "source" else head_cts(folder, masks)
+def _cases(place: Path | PacsConfig, domain: Domain, masks: Path | None = None) -> list[CaseFiles]:
+    if isinstance(place, PacsConfig):
+        return pacs_cts(place)
+    return labelled_mri(place) if domain == "source" else head_cts(place, masks)
 
 
-def _files(case: CaseFiles) -> tuple[Path, ...]:
-    return (*(case.series or (case.image,)), *((case.mask,) if case.mask else ()))
+def _stamps(case: CaseFiles) -> list[list[Any]]:
+    if case.remote is not None:
+        return [[case.remote.stamp]]
+    return [_stamp(path) for path in (*(case.series or (case.image,)), *((case.mask,) if case.mask else ()))]
 
 
 def _stamp(path: Path) -> list[Any]:

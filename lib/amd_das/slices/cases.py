@@ -8,9 +8,9 @@ import numpy as np
 from scipy.ndimage import binary_fill_holes
 
 from amd_das import __version__
-from amd_das.datasets import CaseFiles
+from amd_das.datasets import CaseFiles, at_hand
 from amd_das.datasets.volumes import read_image, read_mask, sha256
-from amd_das.errors import AmdDasError, ConfigError, InputError
+from amd_das.errors import AmdDasError, ConfigError, InputError, PacsCredentialsError, PacsUnreachableError
 from amd_das.preprocessing import AxialGrid, PreprocessConfig, preprocess
 from amd_das.preprocessing.grid import PIXEL_MM
 from amd_das.slices.index import CaseSlices, Domain
@@ -110,9 +110,16 @@ class _Stack(NamedTuple):
 
 
 def prepare_case(files: CaseFiles, domain: Domain, config: PrepareConfig, *, labelled: bool) -> PreparedCase | str:
-    """Read and preprocess one case; returns why if that is not possible."""
+    """Read and preprocess one case; returns why if that is not possible.
+
+    Raises:
+        PacsUnreachableError, PacsCredentialsError: it lies in a PACS that does not answer or let us in.
+    """
     try:
-        return _prepare_case(files, domain, config, labelled=labelled)
+        with at_hand(files) as present:
+            return _prepare_case(present, domain, config, labelled=labelled)
+    except (PacsUnreachableError, PacsCredentialsError):  # the next case would fare no better
+        raise
     except AmdDasError as error:
         return str(error)
     except Exception as error:  # one case must not take the others of a long run with it
