@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from helpers.running_orthanc import Orthanc, head_series, orthanc_on, start_orthanc, web
+from helpers.running_orthanc import Orthanc, head_series, start_orthanc, web
 from helpers.tiny_pipeline import tiny_pipeline
 
 from amd_das.errors import NotHeadCtError, PacsUnreachableError
