@@ -27,8 +27,8 @@ ASSUMED_THICKNESS_MM: Final = 5.0
 """Thickness of a lone slice that does not give its own (ours: the usual one of a head CT)."""
 
 _SMALLEST_STEP_MM: Final = 0.01
-_ROUNDING_MM: Final = 0.1
-"""Positions are written with one decimal by some scanners, so a step may be off by this much."""
+_ROUNDING_MM: Final = 0.1001
+"""Positions are written with one decimal by some scanners, so a step may be off by 0.1 mm."""
 
 _CT_SCALE_HU: Final = (AIR_HU, 3071.0)
 _LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])

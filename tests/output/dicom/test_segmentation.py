@@ -141,3 +141,13 @@ def test_frames_of_one_file_are_referred_to_as_one_image(tmp_path: Path) -> None
     dataset = seg(volume, random_mask(volume))
     assert len(dataset.SourceImageSequence) == 1
     assert len(dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 1
+
+
+def test_positions_rounded_by_the_scanner_are_no_obstacle(tmp_path: Path) -> None:
+    def rounded(index: int, dataset: Dataset) -> None:
+        tags()(index, dataset)
+        dataset.ImagePositionPatient = [-50.0, -60.0, round(10 + 0.62 * index, 1)]
+
+    volume = classic(tmp_path / "ct", change=rounded)
+    mask = random_mask(volume)
+    np.testing.assert_array_equal(read_segmentation(seg(volume, mask), volume), mask)

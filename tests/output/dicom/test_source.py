@@ -62,6 +62,21 @@ def test_impossible_values_become_empty(tmp_path: Path) -> None:
         assert complaints(saved(one, tmp_path / f"{index}.dcm")) == []
 
 
+def test_loss_in_the_ct_is_passed_on(tmp_path: Path) -> None:
+    change = tags(
+        LossyImageCompression="01",
+        LossyImageCompressionRatio=["10", "4"],
+        LossyImageCompressionMethod=["ISO_10918_1", "ISO_15444_1"],
+        NumberOfFrames=1,
+    )
+    for index, one in enumerate(flat(objects(classic(tmp_path / "ct", change=change)))):
+        path = saved(one, tmp_path / f"{index}.dcm")
+        assert complaints(path) == []
+        if one.Modality != "SR":
+            assert dcmread(path).LossyImageCompressionRatio == [10, 4]
+            assert "ReferencedFrameNumber" not in one.SourceImageSequence[0]
+
+
 @pytest.mark.parametrize(
     ("charset", "name"),
     [
@@ -123,6 +138,18 @@ def test_other_sources_and_lost_files_are_refused(tmp_path: Path) -> None:
         objects(replace(volume, slice_sources=(), source="nifti"))
     volume.slice_sources[1].path.unlink()
     with pytest.raises(UnreadableError, match="cannot be read again"):
+        objects(volume)
+
+
+@pytest.mark.parametrize("changed", [{"ImagePositionPatient": [-50, -60, 99]}, {"Rows": 12}])
+def test_a_file_that_is_another_by_now_is_refused(tmp_path: Path, changed: dict[str, object]) -> None:
+    volume = classic(tmp_path / "ct")
+    path = volume.slice_sources[2].path
+    dataset = dcmread(path)
+    for keyword, content in changed.items():
+        setattr(dataset, keyword, content)
+    saved(dataset, path)
+    with pytest.raises(UnreadableError, match="has changed since it was read"):
         objects(volume)
 
 

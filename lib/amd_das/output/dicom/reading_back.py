@@ -11,15 +11,13 @@ from pydicom.sr.coding import Code
 from amd_das.errors import GeometryError, NotFoundError, UnreadableError
 from amd_das.output.dicom import codes
 from amd_das.output.dicom.codes import HEMORRHAGE
-from amd_das.output.dicom.source import load_source
+from amd_das.output.dicom.source import load_source, off_grid_mm, tolerance_mm
 from amd_das.volume import Volume
 
 COMPREHENSIVE_3D_SR: Final = "1.2.840.10008.5.1.4.1.1.88.34"
 SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.4"
 
 _LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0])
-_TOLERANCE_MM: Final = 0.11
-"""Positions may be written with one decimal, and slices lie on a fitted line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,11 +157,10 @@ def _slice_of(group: Dataset, shared: list[Dataset], dataset: Dataset, volume: V
         raise GeometryError(f"a frame of the SEG does not say where it lies ({error}); export it again") from error
     columns, rows, _ = volume.shape
     along = (_LPS_TO_RAS @ axes.reshape(2, 3).T) * spacing[::-1]
-    origins = volume.affine[:3, 3] + np.arange(volume.shape[2])[:, None] * volume.affine[:3, 2]
-    distances = np.linalg.norm(origins - _LPS_TO_RAS @ position, axis=1)
+    distances = off_grid_mm(position, volume)
     index = int(distances.argmin())
     extent = np.abs((along - volume.affine[:3, :2]) * [columns, rows]).max()
-    allowed = max(_TOLERANCE_MM, 0.02 * float(volume.spacing[2]))
+    allowed = tolerance_mm(volume)
     if (int(dataset.Rows), int(dataset.Columns)) != (rows, columns) or extent > 1.0 or distances[index] > allowed:
         raise GeometryError(
             f"the SEG lies on another grid than the CT: frames of {dataset.Rows} × {dataset.Columns} pixels, "

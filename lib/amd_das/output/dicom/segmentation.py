@@ -23,9 +23,11 @@ from amd_das.output.dicom.source import Source, SourceImage
 def build_segmentation(source: Source, mask: np.ndarray, result: Result) -> Dataset:
     """The SEG of a mask (I, J, K) on the grid of the source; slices without hemorrhage are frames of zeros."""
     stand_ins = [source.stand_in(image) for image in source.images]
-    frames = {f"2.25.{number}": image for number, image in enumerate(source.images, start=1) if image.frame}
-    for uid, image in frames.items():  # highdicom wants each image once
-        stand_ins[source.images.index(image)].SOPInstanceUID = uid
+    frames = {}
+    for number, (stand_in, image) in enumerate(zip(stand_ins, source.images, strict=True), start=1):
+        if image.frame:  # highdicom wants each image once
+            stand_in.SOPInstanceUID = f"2.25.{number}"
+            frames[stand_in.SOPInstanceUID] = image
     built = Segmentation(
         source_images=stand_ins,
         pixel_array=np.ascontiguousarray((mask != 0).T.astype(np.uint8)),

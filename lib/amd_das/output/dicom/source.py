@@ -1,58 +1,24 @@
 """The CT a result belongs to, as our DICOM objects need it: whose it is, which images, where they lie."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.valuerep import DA, TM
 
 from amd_das.errors import GeometryError, InputError, UnreadableError
-from amd_das.reading.dicom_files import CT_CLASSES, sop_class, text, value
+from amd_das.output.dicom.header import REQUIRED_KEYWORDS, acquired, patient_and_study
+from amd_das.reading.config import ReadingConfig
+from amd_das.reading.dicom_files import CT_CLASSES, sop_class, text
 from amd_das.reading.dicom_pixels import frame_shape
 from amd_das.reading.dicom_planes import Plane, planes_of
-from amd_das.volume import Volume
+from amd_das.volume import SliceSource, Volume
 
-REQUIRED_KEYWORDS: Final = (
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-    "StudyID",
-    "ReferringPhysicianName",
-)
-"""Of the patient and the study; present in every object, if need be empty (type 2)."""
-
-COPIED_KEYWORDS: Final = (
-    *REQUIRED_KEYWORDS,
-    "IssuerOfPatientID",
-    "OtherPatientIDs",
-    "EthnicGroup",
-    "PatientComments",
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
-    "PatientAge",
-    "PatientSize",
-    "PatientWeight",
-    "StudyDescription",
-    "ClinicalTrialSponsorName",
-    "ClinicalTrialProtocolID",
-    "ClinicalTrialProtocolName",
-    "ClinicalTrialSiteID",
-    "ClinicalTrialSiteName",
-    "ClinicalTrialSubjectID",
-    "ClinicalTrialSubjectReadingID",
-    "ClinicalTrialTimePointID",
-    "ClinicalTrialTimePointDescription",
-)
-"""What is taken over from the CT where it has it."""
+_CHANGED: Final = "{} has changed since it was read, so a result would be of another scan; read the series again"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,7 +45,7 @@ class Source:
     """A CT series in the order of a volume's slices."""
 
     header: Dataset
-    """Patient and study: :data:`COPIED_KEYWORDS`, as text."""
+    """Patient and study: as :func:`patient_and_study` gives them."""
 
     study_uid: str
     series_uid: str
@@ -142,35 +108,21 @@ def load_source(volume: Volume) -> Source:
     uids = {path: _identifier(head, "SOPInstanceUID", names[path]) for path, head in headers.items()}
     if len(set(uids.values())) < len(uids):
         raise UnreadableError("two files of the series bear the same SOPInstanceUID; export the original CT series")
-    images = []
-    for one in volume.slice_sources:
-        head, plane = headers[one.path], planes[one.path][one.frame]
-        if plane.position is None or plane.orientation is None:
-            raise GeometryError(
-                f"{plane.name}: ImagePositionPatient or ImageOrientationPatient is missing, so a result cannot be "
-                "placed in the patient; export the original CT, or ask for nii.gz or nrrd"
-            )
-        kind = sop_class(head, names[one.path])
-        images.append(
-            SourceImage(
-                sop_class=kind if kind in CT_CLASSES else CT_CLASSES[0],
-                sop_uid=uids[one.path],
-                frame=one.frame + 1 if "NumberOfFrames" in head else None,
-                position=plane.position,
-                orientation=plane.orientation,
-                plane=plane,
-            )
-        )
+    images = tuple(
+        _source_image(headers[one.path], planes[one.path][one.frame : one.frame + 1], uids[one.path], one)
+        for one in volume.slice_sources
+    )
+    _check_unchanged(volume, images)
     first = headers[volume.slice_sources[0].path]
 
     def shared(keyword: str) -> str:
-        return _the_same(keyword, ((_identifier(head, keyword, names[path])) for path, head in headers.items()))
+        return _the_same(keyword, (_identifier(head, keyword, names[path]) for path, head in headers.items()))
 
     _the_same("PatientID", (text(head, "PatientID", names[path]) for path, head in headers.items()))
     normal = np.cross(*images[0].orientation)
-    date, time = _acquired(first)
+    date, time = acquired(first)
     return Source(
-        header=_patient_and_study(first),
+        header=patient_and_study(first),
         study_uid=shared("StudyInstanceUID"),
         series_uid=shared("SeriesInstanceUID"),
         frame_of_reference_uid=shared("FrameOfReferenceUID"),
@@ -178,8 +130,49 @@ def load_source(volume: Volume) -> Source:
         ct_time=time,
         slice_spacing_mm=round(abs(float(normal @ (volume.affine[:3, 2] * [-1, -1, 1]))), 6),
         lossy=_lossy(first),
-        images=tuple(images),
+        images=images,
     )
+
+
+def _source_image(header: Dataset, planes: Sequence[Plane], uid: str, one: SliceSource) -> SourceImage:
+    """``planes`` holds the plane of this slice, or nothing where the file has changed."""
+    if not planes:
+        raise UnreadableError(_CHANGED.format(one.path.name))
+    (plane,) = planes
+    if plane.position is None or plane.orientation is None:
+        raise GeometryError(
+            f"{plane.name}: ImagePositionPatient or ImageOrientationPatient is missing, so a result cannot be "
+            "placed in the patient; export the original CT, or ask for nii.gz or nrrd"
+        )
+    kind = sop_class(header, one.path.name)
+    return SourceImage(
+        sop_class=kind if kind in CT_CLASSES else CT_CLASSES[0],
+        sop_uid=uid,
+        frame=one.frame + 1 if "PerFrameFunctionalGroupsSequence" in header else None,
+        position=plane.position,
+        orientation=plane.orientation,
+        plane=plane,
+    )
+
+
+def off_grid_mm(position: np.ndarray, volume: Volume) -> np.ndarray:
+    """(K,) distances of an LPS position from the first pixel of each slice."""
+    origins = volume.affine[:3, 3] + np.arange(volume.shape[2])[:, None] * volume.affine[:3, 2]
+    distances: np.ndarray = np.linalg.norm(origins - position * [-1, -1, 1], axis=1)
+    return distances
+
+
+def tolerance_mm(volume: Volume) -> float:
+    """How far a slice may lie from its place on the grid: reading fits a line through positions that are rounded."""
+    return max(0.11, 3 * ReadingConfig().step_tolerance * float(volume.spacing[2]))
+
+
+def _check_unchanged(volume: Volume, images: Sequence[SourceImage]) -> None:
+    """Raise UnreadableError if a file is another than when the volume was read."""
+    for index, (image, one) in enumerate(zip(images, volume.slice_sources, strict=True)):
+        moved = len(images) > 1 and off_grid_mm(image.position, volume)[index] > tolerance_mm(volume)
+        if moved or image.plane.shape != volume.shape[1::-1]:
+            raise UnreadableError(_CHANGED.format(one.path.name))
 
 
 def _read(path: Path) -> Dataset:
@@ -211,60 +204,8 @@ def _the_same(keyword: str, values: Iterable[str]) -> str:
     return distinct[0]
 
 
-def _patient_and_study(first: Dataset) -> Dataset:
-    """The tags that can be taken over; what is impossible (a sex of "X", a date of "unknown") becomes empty."""
-    checks: dict[str, Callable[[str], object]] = {
-        "PatientBirthDate": _date,
-        "StudyDate": _date,
-        "StudyTime": _time,
-        "PatientSex": lambda sex: sex if sex in ("M", "F", "O") else "",
-        "PatientAge": lambda age: age if re.fullmatch(r"\d{3}[DWMY]", age) else "",
-        "PatientIdentityRemoved": lambda flag: flag if flag in ("YES", "NO") else "",
-    }
-    header = Dataset()
-    for keyword in COPIED_KEYWORDS:
-        try:
-            found = value(first, keyword, "")
-            content: Any = found if found is None or isinstance(found, int | float) else text(first, keyword, "")
-            if keyword in checks and content is not None:
-                content = checks[keyword](str(content))
-        except InputError:
-            content = None
-        if content or keyword in REQUIRED_KEYWORDS:
-            setattr(header, keyword, content or None)
-    return header
-
-
-def _acquired(first: Dataset) -> tuple[str, str]:
-    """(YYYYMMDD, HHMMSS) of the scan, each empty if unknown."""
-    for kind in ("Acquisition", "Content", "Series", "Study"):
-        try:
-            date = _date(text(first, f"{kind}Date", ""))
-            time = _time(text(first, f"{kind}Time", ""))
-        except InputError:
-            continue
-        if date:
-            return date, time.partition(".")[0]
-    return "", ""
-
-
-def _date(found: str) -> str:
-    try:
-        return found if re.fullmatch(r"\d{8}", found) and DA(found) else ""
-    except ValueError:
-        return ""
-
-
-def _time(found: str) -> str:
-    try:
-        return found if re.fullmatch(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", found) and TM(found) else ""
-    except ValueError:
-        return ""
-
-
 def _lossy(first: Dataset) -> tuple[str, str] | None:
     if text(first, "LossyImageCompression", "") != "01":
         return None
-    return text(first, "LossyImageCompressionRatio", "") or "1", text(
-        first, "LossyImageCompressionMethod", ""
-    ) or "ISO_10918_1"
+    ratio, method = (text(first, f"LossyImageCompression{name}", "") for name in ("Ratio", "Method"))
+    return ratio or "1", method or "ISO_10918_1"
