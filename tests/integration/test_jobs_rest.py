@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import requests
 from helpers.dicom_nodes import wait_for
-from helpers.running_orthanc import Orthanc, head_series, missing, start_orthanc, web
+from helpers.running_orthanc import Orthanc, head_series, missing, orthanc_on, start_orthanc, web
 from helpers.running_server import RunningServer, start_server
 from PIL import Image
 from pydicom import dcmread
@@ -197,6 +196,12 @@ def test_a_folder_of_studies_has_no_jobs_and_says_what_to_do(server: RunningServ
         assert "STUDIES=http" in answer.json()["detail"]
 
 
+def is_put_off(server: RunningServer, job_id: str) -> bool:
+    """Whether it waits for the PACS to come back."""
+    job = server.request("GET", f"/jobs/{job_id}").json()
+    return job["state"] == "queued" and job["error"] is not None and job["error"]["error"] == "pacs_unreachable"
+
+
 @pytest.mark.slow
 def test_jobs_outlive_a_killed_server_and_a_pacs_that_goes_away(tmp_path: Path, model_dir: Path) -> None:
     if lacking := missing():
@@ -230,10 +235,14 @@ def test_jobs_outlive_a_killed_server_and_a_pacs_that_goes_away(tmp_path: Path, 
         runs = [path for path in (tmp_path / "server" / "runs").rglob("*") if path.is_file()]
         assert all(path.parent.stat().st_mode & 0o077 == 0 for path in runs if "results" in str(path))
 
-        pacs.close()
+        again = [second.request("POST", path_of(one), json={"force": True}).json()["id"] for one in heads]
+        pacs.kill()
+        wait_for(lambda: any(is_put_off(second, job_id) for job_id in again), "a job to be put off")
         answer = second.request("POST", path_of(heads[-1]))
         assert (answer.status_code, answer.json()["error"]) == (503, "pacs_unreachable")
-        assert requests.get(f"{second.url}/jobs/{ids[0]}/seg", timeout=30).status_code == 200
+        assert second.request("GET", f"/jobs/{ids[0]}/seg").status_code == 200
+        pacs = orthanc_on(pacs.config)
+        assert {finished(second, job_id, 240)["state"] for job_id in again} == {"done"}
     finally:
         for running in (first, second):
             if running is not None:

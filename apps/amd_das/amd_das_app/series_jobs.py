@@ -41,6 +41,9 @@ KEEP_FINISHED, KEEP_DAYS = 500, 7.0
 
 TIDY_S: Final = 600.0
 _LOOK_EVERY_S: Final = 1.0
+_NO_ANSWER: Final = ("pacs", "model", "internal")
+"""Codes of errors that say nothing about the series."""
+
 _TRANSIENT: Final = (PacsError, ModelError, OSError)
 
 
@@ -71,8 +74,17 @@ class SeriesJobs:
     def submit(
         self, series: SeriesInfo, model_version: str, options: Mapping[str, Any], *, force: bool
     ) -> tuple[PacsJob, bool]:
-        """A job for one series, and whether it is new; the same question gives the same job unless forced."""
-        return self.store.submit(series.study_uid, series.series_uid, model_version, options=options, force=force)
+        """A job for one series, and whether it is new.
+
+        The same question gives the same job unless forced: a series that has grown is another question, and a job that
+        failed for want of the PACS or the model is not an answer.
+        """
+        options = {**options, "instances": series.instances}
+        submit = partial(self.store.submit, series.study_uid, series.series_uid, model_version, options=options)
+        job, new = submit(force=force)
+        if not new and job.state == "failed" and job.error_code.startswith(_NO_ANSWER):
+            job, new = submit(force=True)
+        return job, new
 
     def wake(self) -> None:
         """There is a new job; on the event loop."""

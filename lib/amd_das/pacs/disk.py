@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -32,4 +33,5 @@ def with_stats(paths: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
 
 def bytes_below(folder: Path) -> int:
     """Of all files in a folder and its folders."""
-    return sum(status.st_size for _, status in with_stats(list(folder.rglob("*"))))
+    found = with_stats(list(folder.rglob("*")))
+    return sum(status.st_size for _, status in found if stat.S_ISREG(status.st_mode))

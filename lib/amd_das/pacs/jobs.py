@@ -20,6 +20,9 @@ SCHEMA_VERSION: Final = 1
 MAX_INTERRUPTIONS: Final = 5
 """A job whose process died this often while at it fails: it may be the cause (ours)."""
 
+INTERRUPTED: Final = "interrupted"
+"""Code of such a failure."""
+
 _SCHEMA: Final = """
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -179,7 +182,8 @@ class JobStore:
             jobs = self.interrupted()
             for job in jobs:
                 if job.attempts >= MAX_INTERRUPTIONS:
-                    self.fail(job.id, f"the program ended {job.attempts} times while at it, perhaps for want of memory")
+                    why = f"the program ended {job.attempts} times while at it, perhaps for want of memory"
+                    self.fail(job.id, why, code=INTERRUPTED)
                 else:
                     self._change(job.id, "state = 'queued', not_before = 0", ())
             return len(jobs)

@@ -12,10 +12,9 @@ from pydicom import dcmread
 from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGLosslessP14,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
+    JPEG2000TransferSyntaxes,
+    JPEGLSTransferSyntaxes,
+    JPEGTransferSyntaxes,
     RLELossless,
 )
 from pynetdicom import AE, evt
@@ -27,7 +26,7 @@ from amd_das.pacs.jobs import JobStore
 from amd_das.pacs.listen_config import ListenConfig
 from amd_das.pacs.outbox import Outbox
 from amd_das.pacs.spool import GIB, Spool, SpoolFullError, instance_name
-from amd_das.pacs.worker import ModelInUse, Worker, reason_of
+from amd_das.pacs.worker import ModelInUse, Worker
 from amd_das.reading.dicom_files import CT_CLASSES, series_case_id
 
 logger = logging.getLogger(__name__)
@@ -38,13 +37,12 @@ SUCCESS, OUT_OF_RESOURCES, WRONG_CLASS, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xA900,
 TRANSFER_SYNTAXES: Final = (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    JPEGLosslessSV1,
-    JPEGLosslessP14,
-    JPEGLSLossless,
-    JPEG2000Lossless,
     RLELossless,
+    *JPEGTransferSyntaxes,
+    *JPEGLSTransferSyntaxes,
+    *JPEG2000TransferSyntaxes,
 )
-"""Taken from senders: nothing lossy, since millilitres depend on it, and nothing deflated."""
+"""What the reader can decode; nothing deflated, whose size in memory cannot be known."""
 
 MAX_ASSOCIATIONS: Final = 16
 IDLE_S: Final = 60.0
@@ -189,7 +187,7 @@ class Listener:
                 self._stopping.wait(5.0)
 
     def _submit(self, series: str, *, broken: bool) -> None:
-        """A job for what has come of a series, unless there is one for exactly that."""
+        """A job for what has come of a series, unless there is one for exactly that; what failed is tried again."""
         content = self.spool.content(series)
         if not content:
             if self.arrivals.settle(series):
@@ -197,26 +195,18 @@ class Listener:
             return
         uids = read_uids(self.spool.files(series)[0].read_bytes()) or {}
         study_uid, series_uid = uids["StudyInstanceUID"], uids["SeriesInstanceUID"]
-        same = [job for job in self.store.list(series_uid=series_uid) if job.options["content"] == content]
-        if same:
-            job = same[0]
-        else:
-            options = {"content": content, "formats": list(self.config.formats), "broken": broken}
-            job, _ = self.store.submit(study_uid, series_uid, self.model.version, options=options)
+        jobs = self.store.list(series_uid=series_uid)
+        same = next((job for job in jobs if job.options["content"] == content and job.state != "failed"), None)
+        options = {"content": content, "formats": list(self.config.formats), "broken": broken}
+        job = same or self.store.submit(study_uid, series_uid, self.model.version, options=options, force=True)[0]
         if not self.arrivals.settle(series):
             return
-        if not same:
-            logger.info(
-                "%s: %d instances, place %s in the line",
-                series,
-                len(self.spool.files(series)),
-                self.store.position(job.id),
-            )
+        if same is None:
+            count, place = len(self.spool.files(series)), self.store.position(job.id)
+            logger.info("%s: %d instances have come, place %s in the line", series, count, place)
             self.worker.wake()
         elif job.state == "done":
             self.spool.mark_done(series, content)
-        elif job.state == "failed":
-            self.spool.refuse(series, content, reason_of(job))
 
     def _is_finished(self, job_id: str) -> bool:
         try:

@@ -11,7 +11,7 @@ from amd_das.errors import AmdDasError, InputError, ModelError, UnreadableError
 from amd_das.inference import Predictor
 from amd_das.models import current_version, default_model_dir, load_current
 from amd_das.pacs.job import PacsJob
-from amd_das.pacs.jobs import JobStore
+from amd_das.pacs.jobs import INTERRUPTED, JobStore
 from amd_das.pacs.processing import process_series
 from amd_das.pacs.spool import Spool, ordered_names
 from amd_das.reading.dicom_files import series_case_id
@@ -84,7 +84,10 @@ class Worker:
                 if job.id == folder.name:
                     self._finish(job, self.spool.record(folder))
         if count := self.store.requeue_interrupted():
-            logger.info("%d series were under way when an earlier process ended; they are begun again", count)
+            logger.info("%d series were under way when an earlier process ended", count)
+        for job in self.store.list("failed"):
+            if job.error_code == INTERRUPTED:
+                self._put_aside(job)
         self._thread.start()
 
     def wake(self) -> None:
@@ -179,16 +182,15 @@ class Worker:
 
     def _refuse(self, job: PacsJob, case: str, error: AmdDasError) -> None:
         logger.warning("%s: refused: %s", case, error)
-        failed = self.store.fail(job.id, str(error), code=error.code)
-        self.spool.refuse(case, job.options["content"], reason_of(failed))
+        self._put_aside(self.store.fail(job.id, str(error), code=error.code))
 
-
-def reason_of(job: PacsJob) -> dict[str, Any]:
-    """What is kept with a refused series; nothing about the patient."""
-    return {
-        "job": job.id,
-        "case_id": series_case_id(job.series_uid),
-        "error": job.error_code,
-        "detail": job.error,
-        "finished": job.finished,
-    }
+    def _put_aside(self, failed: PacsJob) -> None:
+        case = series_case_id(failed.series_uid)
+        reason = {
+            "job": failed.id,
+            "case_id": case,
+            "error": failed.error_code,
+            "detail": failed.error,
+            "finished": failed.finished,
+        }
+        self.spool.refuse(case, failed.options["content"], reason)
