@@ -48,6 +48,7 @@ bench: setup
 	$(BIN)/python benchmarks/matching.py
 	$(BIN)/python benchmarks/train_step.py --stage 1
 	$(BIN)/python benchmarks/train_step.py --stage 2
+	$(BIN)/python benchmarks/pacs.py
 
 # Trains the interim weights again (about two hours on two cores) and publishes them in model/.
 model: setup

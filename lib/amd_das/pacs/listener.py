@@ -214,9 +214,10 @@ class Listener:
         except NotFoundError:
             return True  # expired long since
 
-    def _delivered(self, job_id: str) -> None:
+    def _delivered(self, job_id: str, seconds: float) -> None:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
         try:
-            self.store.amend(job_id, delivered=datetime.now(UTC).isoformat(timespec="seconds"))
+            self.store.amend(job_id, delivered=now, sending_s=round(seconds, 3))
         except NotFoundError:
             logger.info("job %s has expired", job_id)
 

@@ -48,15 +48,13 @@ class Outbox:
     is_ready: Callable[[str], bool] = lambda job_id: True
     """Whether the job of this id is finished, so that it will not be done again."""
 
-    on_delivered: Callable[[str], None] = lambda job_id: None
-    """Told the job's id once all of its result has arrived."""
+    on_delivered: Callable[[str, float], None] = lambda job_id, seconds: None
+    """Told the job's id once all of its result has arrived, and how long the last attempt took."""
 
     _wake: threading.Event = field(default_factory=threading.Event)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _line: _Patience = field(default_factory=_Patience)
     _refusals: dict[str, _Patience] = field(default_factory=dict)
-    seconds: float = 0.0
-    """Spent sending."""
 
     def __post_init__(self) -> None:
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
@@ -118,12 +116,10 @@ class Outbox:
             seconds = self._line.failed()
             logger.warning("%s; results are kept, next attempt in %.0f s", error, seconds)
             return
-        finally:
-            self.seconds += time.monotonic() - started
         self._line = _Patience()
         if list(folder.glob("*.dcm")):  # told to stop
             return
         self._refusals.pop(folder.name, None)
-        self.on_delivered(folder.name)
+        self.on_delivered(folder.name, time.monotonic() - started)
         self.spool.drop_result(folder)
         logger.info("result of job %s: %d instances have arrived at %s", folder.name, len(files), self.destination)
