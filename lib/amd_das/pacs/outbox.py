@@ -94,6 +94,7 @@ class Outbox:
 
     def _send_one(self, folder: Path) -> None:
         started = time.monotonic()
+        case = self.spool.record(folder).get("case_id", folder.name)
         files = sorted(folder.glob("*.dcm"))
         try:
             if files:
@@ -105,12 +106,13 @@ class Outbox:
                     stopping=self._stopping.is_set,
                 )
         except RefusedError as error:
+            self._line = _Patience()
             seconds = self._refusals.setdefault(folder.name, _Patience()).failed()
             if time.time() - (folder / RECORD).stat().st_mtime > GIVE_UP_S:
-                logger.error("result of job %s: %s; put aside as refused", folder.name, error)
+                logger.error("%s: the result: %s; put aside as refused", case, error)
                 self.spool.drop_result(folder, refused=True)
                 return
-            logger.warning("result of job %s: %s; next attempt in %.0f s", folder.name, error, seconds)
+            logger.warning("%s: the result: %s; next attempt in %.0f s", case, error, seconds)
             return
         except PacsUnreachableError as error:
             seconds = self._line.failed()
@@ -122,4 +124,4 @@ class Outbox:
         self._refusals.pop(folder.name, None)
         self.on_delivered(folder.name, time.monotonic() - started)
         self.spool.drop_result(folder)
-        logger.info("result of job %s: %d instances have arrived at %s", folder.name, len(files), self.destination)
+        logger.info("%s: the result, %d instances, has arrived at %s", case, len(files), self.destination)
