@@ -59,31 +59,33 @@ def fill(orthanc: Orthanc, count: int, folder: Path) -> int:
 
 @contextlib.contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """SIGTERM ends this process as Ctrl+C does, so that both servers are stopped."""
+    """SIGTERM ends this process as Ctrl+C does, so that both servers are stopped; also in the background of a shell."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def serve(orthanc: Orthanc, host: str, port: int) -> int:
-    """Run the server until it ends or is interrupted; returns its exit status."""
+    """Run the server until it ends or is interrupted; returns its exit status, 0 after an interruption."""
     command = [str(APP_DIR / "serve.py"), "--studies", orthanc.url, "--host", host, "--port", str(port)]
     server = subprocess.Popen([sys.executable, *command], start_new_session=True)  # signals come from here alone
     try:
         return server.wait()
     except KeyboardInterrupt:
-        server.send_signal(signal.SIGINT)
+        server.terminate()
         try:
-            return server.wait(60)
+            server.wait(60)
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             server.kill()
-            return server.wait()
+            server.wait()
+        return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
