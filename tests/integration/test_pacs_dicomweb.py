@@ -14,6 +14,8 @@ from pydicom.encaps import encapsulate, generate_pixel_data_frame
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, RLELossless, generate_uid
 
 from amd_das.errors import NotFoundError, PacsCredentialsError, PacsError, PacsUnreachableError, TooLargeError
+from amd_das.measurement import measure
+from amd_das.output.dicom import dicom_objects
 from amd_das.reading import read_volume
 
 pytestmark = pytest.mark.integration
@@ -164,8 +166,45 @@ def test_a_pacs_that_is_down_is_said_and_comes_back(tmp_path: Path, orthanc: Ort
         again.kill()
 
 
-def test_prior_reports_are_of_the_same_patient_and_earlier(orthanc: Orthanc) -> None:
+def report(datasets: list[Dataset], folder: Path) -> list[Dataset]:
+    """SEG and SR of a series, as a result of this software."""
+    folder.mkdir()
+    for number, dataset in enumerate(datasets):
+        dataset.save_as(folder / f"{number}.dcm", write_like_original=False)
+    volume = read_volume(folder)
+    mask = ((volume.array > 50) & (volume.array < 100)).astype(np.uint8)
+    made = dicom_objects(volume, mask, measure(mask, volume), model=None, formats=("seg", "sr"))
+    return [*made["seg"], *made["sr"]]
+
+
+def test_results_are_found_by_what_they_refer_to(orthanc: Orthanc, tmp_path: Path) -> None:
     pacs = web(orthanc)
-    now = head_series(patient_id="P*1", date="20250302")
+    head = head_series()
+    twin = head_series(study_uid=head[0].StudyInstanceUID)
+    pacs.store([*head, *twin])
+    series = pacs.find_series(head[0].SeriesInstanceUID)
+    assert pacs.results_for(series) == []
+    pacs.store(report(head, tmp_path / "head"))
+    found = pacs.results_for(series)
+    assert sorted(one.series.modality for one in found) == ["SEG", "SR"]
+    assert all(one.is_ours and one.references >= {series.series_uid} for one in found)
+    assert pacs.results_for(pacs.find_series(twin[0].SeriesInstanceUID)) == []
+    assert [one.series_uid for one in pacs.ct_series(series.study_uid) if one.modality != "CT"] == []
+
+
+def test_prior_reports_are_of_the_same_patient_and_earlier(orthanc: Orthanc, tmp_path: Path) -> None:
+    pacs = web(orthanc)
+    for number, (patient, date) in enumerate(
+        [("P1", "20250101"), ("P1", "20250201"), ("P1", "20250401"), ("P12", "20250202"), ("P*", "20250302")]
+    ):
+        head = head_series(patient_id=patient, date=date)
+        pacs.store([*head, *report(head, tmp_path / str(number))])
+        if (patient, date) == ("P*", "20250302"):
+            assert pacs.prior_reports(pacs.find_series(head[0].SeriesInstanceUID)) == [], "a wildcard is no patient"
+    now = head_series(patient_id="P1", date="20250302")
     pacs.store(now)
-    assert pacs.prior_reports(pacs.find_series(now[0].SeriesInstanceUID)) == [], "a wildcard is no patient"
+    priors = pacs.prior_reports(pacs.find_series(now[0].SeriesInstanceUID))
+    assert [(one.Modality, one.PatientID, one.StudyDate) for one in priors] == [
+        ("SR", "P1", "20250201"),
+        ("SR", "P1", "20250101"),
+    ]
