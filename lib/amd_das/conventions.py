@@ -14,6 +14,12 @@ SEGMENT_LABEL: Final = "Intraparenchymal hemorrhage"
 COLOUR_RGB: Final = (188, 65, 28)
 """The colour 3D Slicer, OHIF and MONAI Label use for "bleeding" (0-255 each)."""
 
+OWN_PREFIX: Final = "AMD-DAS "
+"""What the SeriesDescription of every DICOM series of ours begins with."""
+
+BY_HAND: Final = " by hand"
+"""What it ends with where somebody corrected or drew the outline."""
+
 RESEARCH_NOTICE: Final = "Research use only. Not a medical device: not for diagnosis or treatment."
 """Said wherever a user sees a result."""
 

@@ -25,7 +25,7 @@ class Listing:
     """CT series by SeriesInstanceUID."""
 
     labels: Mapping[str, tuple[StoredResult, ...]] = field(default_factory=dict)
-    """SEG series that refer to each of ``images`` that has any, newest first."""
+    """SEG series that refer to each of ``images`` that has any, newest first; without our own that nobody corrected."""
 
     trouble: PacsError | NotFoundError | None = None
     """Why there is nothing."""
@@ -41,6 +41,8 @@ def look(web: DicomWeb) -> Listing:
         return Listing(trouble=error if isinstance(error, PacsError) else _no_service(web))
     labels: dict[str, list[StoredResult]] = defaultdict(list)
     for one in segmentations:
+        if one.is_automatic:  # an answer, not a label to learn from
+            continue
         for uid in one.references & images.keys():
             labels[uid].append(one)
     newest_first = {uid: tuple(sorted(found, key=lambda one: one.when, reverse=True)) for uid, found in labels.items()}

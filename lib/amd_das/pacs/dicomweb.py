@@ -13,12 +13,12 @@ from dicomweb_client import DICOMwebClient
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from amd_das.conventions import OWN_PREFIX
 from amd_das.errors import ConfigError, NotFoundError, PacsCredentialsError, PacsError, PacsUnreachableError
 from amd_das.pacs.config import PacsConfig
 from amd_das.pacs.connection import in_our_words, open_session
 from amd_das.pacs.fetching import fetch_series
 from amd_das.pacs.series import (
-    OWN_PREFIX,
     SERIES_FIELDS,
     Json,
     SeriesInfo,

@@ -7,12 +7,10 @@ from typing import Any, Final
 
 from pydicom.datadict import tag_for_keyword
 
+from amd_das.conventions import BY_HAND, OWN_PREFIX
 from amd_das.reading.dicom_files import CT_CLASSES, series_case_id
 
 Json = Mapping[str, Any]
-
-OWN_PREFIX: Final = "AMD-DAS "
-"""What the SeriesDescription of our results begins with."""
 
 SERIES_FIELDS: Final = (
     "SeriesDescription", "NumberOfSeriesRelatedInstances", "StudyDate", "StudyTime", "SeriesDate", "SeriesTime",
@@ -70,6 +68,11 @@ class StoredResult:
     def is_ours(self) -> bool:
         """Whether this software, in any version, made it."""
         return self.series.description.startswith(OWN_PREFIX)
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether this software made it and nobody has corrected it."""
+        return self.is_ours and not self.series.description.endswith(BY_HAND)
 
     @property
     def when(self) -> tuple[str, str]:

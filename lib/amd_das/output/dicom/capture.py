@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from amd_das.conventions import RESEARCH_NOTICE
 from amd_das.measurement import Measurement
-from amd_das.output.dicom.codes import MANUFACTURER
+from amd_das.output.dicom.codes import MADE_BY, MANUFACTURER
 from amd_das.output.dicom.instance import Result, finished
 from amd_das.output.dicom.source import Source, SourceImage
 from amd_das.output.drawing import DISPLAY_HU, LINE_RGB, TEXT_RGB, Font, font, greys, lesions_in_words, paint
@@ -89,7 +89,7 @@ def _direction(vector: np.ndarray) -> str:
 def _lines(measurement: Measurement, result: Result) -> tuple[str, ...]:
     found = f"Hemorrhage {measurement.volume_ml:.1f} mL" if measurement.lesions else "No hemorrhage found (0 mL)"
     count = f", {lesions_in_words(len(measurement.lesions))}" if measurement.lesions else ""
-    by = {"AUTOMATIC": "", "SEMIAUTOMATIC": ", corrected by hand", "MANUAL": ", drawn by hand"}[result.algorithm_type]
+    by = MADE_BY[result.algorithm_type]
     low, high = DISPLAY_HU
     return (found + count, f"{MANUFACTURER} {result.algorithm_version}{by}", f"{low:g} to {high:g} HU")
 

@@ -5,7 +5,7 @@ from typing import Final
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from pydicom.sr.coding import Code
 
-from amd_das.conventions import COLOUR_RGB
+from amd_das.conventions import BY_HAND, COLOUR_RGB, OWN_PREFIX
 
 MANUFACTURER: Final = "AMD-DAS"
 """Says which objects are ours, in every one of them."""
@@ -13,10 +13,13 @@ MANUFACTURER: Final = "AMD-DAS"
 ALGORITHM_NAME: Final = "AMD-DAS"
 
 SERIES_DESCRIPTIONS: Final = {
-    "seg": "AMD-DAS segmentation",
-    "sr": "AMD-DAS report",
-    "sc": "AMD-DAS overlay",
+    "seg": f"{OWN_PREFIX}segmentation",
+    "sr": f"{OWN_PREFIX}report",
+    "sc": f"{OWN_PREFIX}overlay",
 }
+MADE_BY: Final = {"AUTOMATIC": "", "SEMIAUTOMATIC": f", corrected{BY_HAND}", "MANUAL": f", drawn{BY_HAND}"}
+"""What follows the description, by algorithm type."""
+
 SERIES_NUMBERS: Final = {"seg": 9701, "sr": 9702, "sc": 9703}
 """High, so that viewers list results after the scans (ours)."""
 

@@ -14,7 +14,7 @@ from pydicom.uid import UID
 
 from amd_das import __version__
 from amd_das.models import ModelInfo
-from amd_das.output.dicom.codes import MANUFACTURER, SERIES_DESCRIPTIONS, SERIES_NUMBERS
+from amd_das.output.dicom.codes import MADE_BY, MANUFACTURER, SERIES_DESCRIPTIONS, SERIES_NUMBERS
 from amd_das.output.dicom.source import Source
 
 ALGORITHM_TYPES: Final = ("AUTOMATIC", "SEMIAUTOMATIC", "MANUAL")
@@ -73,7 +73,7 @@ class Result:
             "manufacturer_model_name": "AMD-DAS",
             "device_serial_number": self.algorithm_version,
             "software_versions": f"amd-das {__version__}",
-            "series_description": SERIES_DESCRIPTIONS[kind],
+            "series_description": SERIES_DESCRIPTIONS[kind] + MADE_BY[self.algorithm_type],
             "content_qualification": ContentQualificationValues.RESEARCH,
         }
 
