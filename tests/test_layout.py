@@ -46,7 +46,7 @@ FLOORS = [
     {"output"},
     {"journey", "interim", "doctor"},
     {"pacs"},
-    {"pipeline"},
+    {"listener", "pipeline"},
     {"cli"},
 ]
 """From the ground up: a room may use its own floor and those below."""

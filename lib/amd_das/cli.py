@@ -215,9 +215,9 @@ def _cache(args: argparse.Namespace) -> int:
 
 
 def _listen(args: argparse.Namespace) -> int:
-    from amd_das.pacs.console import listen_in_terminal
-    from amd_das.pacs.listen_config import ListenConfig
-    from amd_das.pacs.sending import parse_node
+    from amd_das.listener.config import ListenConfig
+    from amd_das.listener.console import listen_in_terminal
+    from amd_das.listener.sending import parse_node
 
     config = ListenConfig(
         destination=parse_node(args.destination),

@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from amd_das.pacs.sending import Node
+from amd_das.listener.sending import Node
 
 START_SECONDS = 90.0
 

@@ -7,7 +7,7 @@ from helpers.dicom_nodes import wait_for
 from helpers.running_listener import RunningListener
 from helpers.running_orthanc import Orthanc, head_series, rest, web
 
-from amd_das.pacs.sending import Node
+from amd_das.listener.sending import Node
 
 pytestmark = pytest.mark.integration
 

@@ -6,7 +6,7 @@ import pytest
 
 from amd_das import cli
 from amd_das.errors import ConfigError
-from amd_das.pacs.sending import Node, parse_node
+from amd_das.listener.sending import Node, parse_node
 
 
 def test_a_destination_is_a_title_a_host_and_a_port() -> None:

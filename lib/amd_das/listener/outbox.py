@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from amd_das.errors import PacsUnreachableError
-from amd_das.pacs.sending import Node, RefusedError, send
-from amd_das.pacs.spool import RECORD, Spool
+from amd_das.listener.sending import Node, RefusedError, send
+from amd_das.listener.spool import RECORD, Spool
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from amd_das.conventions import RESEARCH_NOTICE
-from amd_das.pacs.listen_config import ListenConfig
-from amd_das.pacs.listener import Listener
-from amd_das.pacs.worker import ModelInUse
+from amd_das.listener.config import ListenConfig
+from amd_das.listener.listener import Listener
+from amd_das.listener.worker import ModelInUse
 
 logger = logging.getLogger(__name__)
 

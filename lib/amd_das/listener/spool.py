@@ -21,7 +21,7 @@ from typing import Any, Final
 from pydicom.dataset import Dataset
 
 from amd_das.errors import AmdDasError, ConfigError
-from amd_das.pacs.disk import bytes_below, sync_folder, with_stats, write_synced
+from amd_das.listener.disk import bytes_below, sync_folder, with_stats, write_synced
 
 RECEIVING, DONE, REASON, RECORD = ".receiving", ".done", "reason.json", "result.json"
 GIB: Final = 2**30

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from amd_das.errors import ConfigError
+from amd_das.listener.sending import Node, check_ae_title
 from amd_das.output.dicom import DICOM_FORMATS
-from amd_das.pacs.sending import Node, check_ae_title
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListenConfig:
-    """Of :class:`amd_das.pacs.listener.Listener`. Defaults are ours."""
+    """Of :class:`amd_das.listener.listener.Listener`. Defaults are ours."""
 
     destination: Node
     """Where results go."""
@@ -29,7 +29,7 @@ class ListenConfig:
     """TCP port; 0 takes a free one."""
 
     quiet_s: float = 5.0
-    """See :class:`amd_das.pacs.arrivals.Arrivals`, as for the next."""
+    """See :class:`amd_das.listener.arrivals.Arrivals`, as for the next."""
 
     broken_quiet_s: float = 120.0
     max_gb: float = 20.0

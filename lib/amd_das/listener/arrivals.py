@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 
-from amd_das.pacs.spool import Spool
+from amd_das.listener.spool import Spool
 
 
 class Arrivals:

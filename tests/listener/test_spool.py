@@ -12,8 +12,8 @@ from helpers.running_orthanc import with_meta
 from pydicom.dataset import Dataset
 
 from amd_das.errors import ConfigError
-from amd_das.pacs.arrivals import Arrivals
-from amd_das.pacs.spool import Spool, SpoolFullError, instance_name, ordered_names
+from amd_das.listener.arrivals import Arrivals
+from amd_das.listener.spool import Spool, SpoolFullError, instance_name, ordered_names
 
 
 @pytest.fixture

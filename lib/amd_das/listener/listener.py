@@ -21,12 +21,12 @@ from pynetdicom import AE, evt
 from pynetdicom.events import Event
 
 from amd_das.errors import ConfigError, NotFoundError
-from amd_das.pacs.arrivals import Arrivals
+from amd_das.listener.arrivals import Arrivals
+from amd_das.listener.config import ListenConfig
+from amd_das.listener.outbox import Outbox
+from amd_das.listener.spool import GIB, Spool, SpoolFullError, instance_name
+from amd_das.listener.worker import ModelInUse, Worker
 from amd_das.pacs.jobs import JobStore
-from amd_das.pacs.listen_config import ListenConfig
-from amd_das.pacs.outbox import Outbox
-from amd_das.pacs.spool import GIB, Spool, SpoolFullError, instance_name
-from amd_das.pacs.worker import ModelInUse, Worker
 from amd_das.reading.dicom_files import CT_CLASSES, series_case_id
 
 logger = logging.getLogger(__name__)

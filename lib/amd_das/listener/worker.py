@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from amd_das.errors import AmdDasError, InputError, ModelError, UnreadableError
 from amd_das.inference import Predictor
+from amd_das.listener.spool import Spool, ordered_names
 from amd_das.models import current_version, default_model_dir, load_current
 from amd_das.pacs.job import PacsJob
 from amd_das.pacs.jobs import INTERRUPTED, JobStore
 from amd_das.pacs.processing import process_series
-from amd_das.pacs.spool import Spool, ordered_names
 from amd_das.reading.dicom_files import series_case_id
 
 logger = logging.getLogger(__name__)

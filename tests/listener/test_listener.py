@@ -15,10 +15,10 @@ from helpers.running_orthanc import head_series
 from pydicom.dataset import Dataset
 
 from amd_das.errors import ConfigError
-from amd_das.pacs import outbox
-from amd_das.pacs.listen_config import ListenConfig
-from amd_das.pacs.listener import Listener
-from amd_das.pacs.worker import BROKEN_OFF, ModelInUse
+from amd_das.listener import outbox
+from amd_das.listener.config import ListenConfig
+from amd_das.listener.listener import Listener
+from amd_das.listener.worker import BROKEN_OFF, ModelInUse
 from amd_das.reading.dicom_files import series_case_id
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
