@@ -27,6 +27,7 @@ serve: setup $(if $(filter $(SAMPLES),$(STUDIES)),sample-data/cases/.made)
 
 # A sample PACS (Orthanc) on this machine, filled once, and the server before it.
 serve-pacs: setup
+	@command -v Orthanc >/dev/null || test -x /usr/sbin/Orthanc || [ "$$(id -u)" != 0 ] || apt-get install -y -qq --no-install-recommends orthanc orthanc-dicomweb
 	$(BIN)/python apps/amd_das/serve_pacs.py --host $(HOST) --port $(PORT)
 
 sample-data/cases/.made: sample-data/generate.sh | setup
