@@ -31,6 +31,7 @@ from amd_das_app.model_choice import follow_model_choice
 from amd_das_app.pacs_datastore import PacsDatastore, expire_now_and_then
 from amd_das_app.quiet_log import HideUids, quieten
 from amd_das_app.recent_log import RecentLog
+from amd_das_app.routes_ohif import ohif_router
 from amd_das_app.routes_pages import pages_router
 from amd_das_app.series_jobs import SeriesJobs
 from amd_das_app.settings import ServerSettings
@@ -97,6 +98,7 @@ def create_application(settings: ServerSettings) -> FastAPI:
     )
     app.add_middleware(Guard, settings=settings)
     app.include_router(pages_router(log, has_ohif=is_pacs))
+    app.include_router(ohif_router(has_pacs=is_pacs))
     for routes in (
         routes_infer,
         routes_session,

@@ -1,19 +1,17 @@
 """What a browser gets: start page, documentation and logs. Nothing is loaded from anywhere else."""
 
 from html import escape
-from pathlib import Path
 from typing import Any
 
-import monailabel
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
 
 from amd_das.conventions import RESEARCH_NOTICE
 from amd_das.errors import NotFoundError, PacsError
 from amd_das_app.recent_log import MAX_LINES, RecentLog
+from amd_das_app.routes_ohif import OHIF
 from amd_das_app.state import State, monai_label_app, require_allowed
 
-_OHIF = Path(monailabel.__file__).parent / "endpoints" / "static" / "ohif"
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 .notice { border-left: 4px solid #bc411c; padding: .3rem .8rem; background: #fbf1ee }
@@ -97,7 +95,7 @@ def _documentation(schema: dict[str, Any]) -> HTMLResponse:
 
 
 def pages_router(log: RecentLog, *, has_ohif: bool) -> APIRouter:
-    """Start page, ``/docs``, ``/logs/`` and, with a DICOMweb server behind, the OHIF viewer."""
+    """Start page, ``/docs`` and ``/logs/``."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
@@ -110,7 +108,7 @@ def pages_router(log: RecentLog, *, has_ohif: bool) -> APIRouter:
 
     @router.get("/favicon.ico")
     async def favicon() -> FileResponse:
-        return FileResponse(_OHIF.parent / "favicon.ico")
+        return FileResponse(OHIF.parent / "favicon.ico")
 
     @router.get("/logs/")
     async def logs(state: State, lines: int = 300) -> PlainTextResponse:
@@ -118,13 +116,5 @@ def pages_router(log: RecentLog, *, has_ohif: bool) -> APIRouter:
             require_allowed(state.settings, "logs", "reading the log over a network")
         chosen = list(log.lines)[-min(max(lines, 1), MAX_LINES) :]
         return PlainTextResponse("\n".join(chosen) + "\n")
-
-    @router.get("/ohif/{path:path}")
-    async def ohif(path: str) -> FileResponse:
-        if not has_ohif:
-            raise NotFoundError("the OHIF viewer needs a DICOMweb server as studies; this server has a folder")
-        file = (_OHIF / path).resolve()
-        is_asset = file.is_relative_to(_OHIF.resolve()) and file.is_file()
-        return FileResponse(file if is_asset else _OHIF / "index.html")
 
     return router
