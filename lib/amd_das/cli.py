@@ -218,6 +218,7 @@ def _listen(args: argparse.Namespace) -> int:
     from amd_das.listener.config import ListenConfig
     from amd_das.listener.console import listen_in_terminal
     from amd_das.listener.sending import parse_node
+    from amd_das.pacs.config import PacsConfig
 
     config = ListenConfig(
         destination=parse_node(args.destination),
@@ -232,6 +233,7 @@ def _listen(args: argparse.Namespace) -> int:
         max_waiting=args.max_waiting,
         keep_hours=args.keep_hours,
         formats=_names(args.format),
+        pacs=PacsConfig.from_environment(args.pacs) if args.pacs else None,
     )
     listen_in_terminal(config, _say, model_dir=args.model_dir, device=args.device)
     return DONE
@@ -415,6 +417,9 @@ def _parser() -> argparse.ArgumentParser:
         help="the same after a connection broke off: the sender may try again (%(default)g)",
     )
     listen.add_argument("--format", default="seg,sr,sc", help="of the results (%(default)s)")
+    listen.add_argument(
+        "--pacs", metavar="URL", help="DICOMweb PACS with earlier results, for the change since then in the report"
+    )
     listen.add_argument("--max-gb", type=float, default=20.0, help="most the spool may hold (%(default)g)")
     listen.add_argument("--max-waiting", type=int, default=200, metavar="N", help="most series waiting (%(default)s)")
     listen.add_argument(

@@ -6,6 +6,7 @@ from pathlib import Path
 from amd_das.errors import ConfigError
 from amd_das.listener.sending import Node, check_ae_title
 from amd_das.output.dicom import DICOM_FORMATS
+from amd_das.pacs.config import PacsConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,9 @@ class ListenConfig:
 
     formats: tuple[str, ...] = DICOM_FORMATS
     """Of the results."""
+
+    pacs: PacsConfig | None = None
+    """Where earlier results of a patient are looked up for the report; None for reports without a comparison."""
 
     def __post_init__(self) -> None:
         for title in (self.aet, *self.allow):

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from pydicom import dcmread
@@ -26,7 +27,9 @@ from amd_das.listener.config import ListenConfig
 from amd_das.listener.outbox import Outbox
 from amd_das.listener.spool import GIB, Spool, SpoolFullError, instance_name
 from amd_das.listener.worker import ModelInUse, Worker
+from amd_das.pacs.dicomweb import DicomWeb
 from amd_das.pacs.jobs import JobStore
+from amd_das.pacs.priors import find_prior_of
 from amd_das.reading.dicom_files import CT_CLASSES, series_case_id
 
 logger = logging.getLogger(__name__)
@@ -71,7 +74,8 @@ class Listener:
         self.store = JobStore(config.spool / "jobs.sqlite")
         self.arrivals = Arrivals(self.spool, quiet_s=config.quiet_s, broken_quiet_s=config.broken_quiet_s)
         self.outbox = Outbox(self.spool, config.destination, config.aet, self._is_finished, self._delivered)
-        self.worker = Worker(self.spool, self.store, model, config.formats, self.outbox.wake)
+        prior = partial(find_prior_of, DicomWeb(config.pacs)) if config.pacs else None
+        self.worker = Worker(self.spool, self.store, model, config.formats, prior, self.outbox.wake)
         self.port = 0
         self._stopping = threading.Event()
         self._receiving = threading.Semaphore(MAX_ASSOCIATIONS)

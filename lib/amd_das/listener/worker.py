@@ -13,7 +13,7 @@ from amd_das.listener.spool import Spool, ordered_names
 from amd_das.models import current_version, default_model_dir, load_current
 from amd_das.pacs.job import PacsJob
 from amd_das.pacs.jobs import INTERRUPTED, JobStore
-from amd_das.pacs.processing import process_series
+from amd_das.pacs.processing import FindPrior, process_series
 from amd_das.reading.dicom_files import series_case_id
 
 logger = logging.getLogger(__name__)
@@ -68,6 +68,9 @@ class Worker:
     store: JobStore
     model: ModelInUse
     formats: Sequence[str]
+    prior: FindPrior | None = None
+    """Looks up an earlier result."""
+
     on_result: Callable[[], None] = lambda: None
     """Told when a result lies in ``outgoing``."""
 
@@ -155,6 +158,7 @@ class Worker:
             self.spool.incoming / case,
             self.model.predictor(),
             formats=self.formats,
+            prior=self.prior,
             warnings=[BROKEN_OFF] if job.options.get("broken") else [],
             progress=look_up,
         )

@@ -133,9 +133,15 @@ class DicomWeb:
                 return [dcmread(file) for file in files]
 
     def prior_reports(self, series: SeriesInfo) -> list[Dataset]:
-        """Our SRs in the patient's earlier studies, latest study first; none where patient or date are unknown."""
+        """Our SRs in the patient's earlier studies, latest study first; none where patient or date are unknown.
+
+        Both are as the PACS has them, or as ``series`` says where the PACS does not have that study (yet).
+        """
         study = self._study(series)
-        patient, now = value(study, "PatientID"), (value(study, "StudyDate"), value(study, "StudyTime"))
+        patient = value(study, "PatientID") or series.patient_id
+        now = (
+            (value(study, "StudyDate"), value(study, "StudyTime")) if study else (series.study_date, series.study_time)
+        )
         if not patient or not now[0] or any(sign in patient for sign in "*?\\"):  # would match other patients
             return []
         earlier = sorted(

@@ -1,8 +1,21 @@
 """The result of an earlier CT of the same patient, as the PACS keeps it."""
 
+from pydicom import dcmread
+
 from amd_das.output.dicom import Prior, read_report
 from amd_das.pacs.dicomweb import DicomWeb
 from amd_das.pacs.series import SeriesInfo
+from amd_das.volume import Volume
+
+_TAGS = ["StudyInstanceUID", "SeriesInstanceUID", "PatientID", "StudyDate", "StudyTime"]
+
+
+def find_prior_of(web: DicomWeb, volume: Volume) -> Prior | None:
+    """The same for a series that lies here as DICOM files, whether or not the PACS has it. Raises PacsError."""
+    first = dcmread(volume.slice_sources[0].path, stop_before_pixels=True, specific_tags=_TAGS)
+    study, series, patient, date, time = (str(first.get(name) or "") for name in _TAGS)
+    info = SeriesInfo(study_uid=study, series_uid=series, patient_id=patient, study_date=date, study_time=time)
+    return find_prior(web, info)
 
 
 def find_prior(web: DicomWeb, series: SeriesInfo) -> Prior | None:
