@@ -19,6 +19,7 @@ from amd_das_app import (
     routes_jobs,
     routes_model,
     routes_proxy,
+    routes_series,
     routes_session,
     routes_train,
 )
@@ -111,5 +112,6 @@ def create_application(settings: ServerSettings) -> FastAPI:
         app.include_router(routes.router)
     if is_pacs:
         app.include_router(routes_proxy.router)
+        app.include_router(routes_series.router)
     app.include_router(stock_router())
     return app

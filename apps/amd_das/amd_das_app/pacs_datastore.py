@@ -81,6 +81,11 @@ class PacsDatastore(Datastore):
         """Why the PACS cannot be listed, None if it can."""
         return self._listing.get().trouble
 
+    @property
+    def listing(self) -> Listing:
+        """What the PACS holds, or why that cannot be told; seconds old at most."""
+        return self._listing.get()
+
     def series(self, image_id: str) -> SeriesInfo:
         """The series of an id as the PACS has it now; raises NotFoundError unless it is a CT series."""
         known = self._listing.get().images.get(image_id)

@@ -27,6 +27,9 @@ class Listing:
     labels: Mapping[str, tuple[StoredResult, ...]] = field(default_factory=dict)
     """SEG series that refer to each of ``images`` that has any, newest first; without our own that nobody corrected."""
 
+    segmented: frozenset[str] = frozenset()
+    """Those of ``images`` to which a SEG of ours refers that nobody corrected."""
+
     trouble: PacsError | NotFoundError | None = None
     """Why there is nothing."""
 
@@ -40,13 +43,15 @@ def look(web: DicomWeb) -> Listing:
         logger.warning("the PACS cannot be listed: %s", error)
         return Listing(trouble=error if isinstance(error, PacsError) else _no_service(web))
     labels: dict[str, list[StoredResult]] = defaultdict(list)
+    segmented: set[str] = set()
     for one in segmentations:
         if one.is_automatic:  # an answer, not a label to learn from
+            segmented |= one.references & images.keys()
             continue
         for uid in one.references & images.keys():
             labels[uid].append(one)
     newest_first = {uid: tuple(sorted(found, key=lambda one: one.when, reverse=True)) for uid, found in labels.items()}
-    return Listing(images=images, labels=newest_first)
+    return Listing(images=images, labels=newest_first, segmented=frozenset(segmented))
 
 
 def _no_service(web: DicomWeb) -> PacsError:

@@ -6,29 +6,14 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
 
-from amd_das.conventions import RESEARCH_NOTICE
 from amd_das.errors import NotFoundError, PacsError
+from amd_das_app.names import quoted
+from amd_das_app.pacs_datastore import PacsDatastore
+from amd_das_app.pages import ASSETS, page
+from amd_das_app.pages.series_list import series_list
 from amd_das_app.recent_log import MAX_LINES, RecentLog
 from amd_das_app.routes_ohif import OHIF
 from amd_das_app.state import State, monai_label_app, require_allowed
-
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
-.notice { border-left: 4px solid #bc411c; padding: .3rem .8rem; background: #fbf1ee }
-code, pre { font-family: ui-monospace, monospace; font-size: .9em; background: #f4f4f4; padding: .1rem .3rem }
-pre { padding: .8rem; overflow-x: auto }
-table { border-collapse: collapse; width: 100% } td, th { text-align: left; vertical-align: top; padding: .3rem .6rem;
-border-top: 1px solid #ddd } td:first-child { white-space: nowrap }
-"""
-
-
-def page(title: str, body: str) -> HTMLResponse:
-    """A whole page; ``body`` is HTML."""
-    return HTMLResponse(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<link rel="icon" href="data:,"><style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>'
-        f'<p class="notice">{escape(RESEARCH_NOTICE)}</p>{body}</body></html>'
-    )
 
 
 def curl_line(base: str, image_id: str) -> str:
@@ -54,10 +39,12 @@ def _start(request: Request, has_ohif: bool) -> HTMLResponse:
     )
     ohif = '<li><a href="/ohif/">OHIF viewer</a></li>' if has_ohif else ""
     example = f"<pre>{escape(curl_line(base, ids[0]))}</pre>" if ids and models else ""
+    datastore = monai_label_app().datastore()
+    series = series_list(datastore.listing) if isinstance(datastore, PacsDatastore) else ""
     return page(
         "AMD-DAS",
         f"<p>{escape(info['description'])}</p><ul>{models}</ul>"
-        f"<p>{len(ids)} scans in the studies, {info['datastore']['completed']} labelled.</p>"
+        f"<p>{len(ids)} scans in the studies, {info['datastore']['completed']} labelled.</p>{series}"
         f"<p>3D Slicer: module <em>MONAI Label</em>, server <code>{escape(base)}</code></p>{example}"
         f'<ul><li><a href="/docs">Endpoints</a></li><li><a href="/info/">/info/</a></li>'
         f'<li><a href="/datastore/?output=all">Studies</a></li><li><a href="/queue">Queue</a></li>{ohif}</ul>',
@@ -101,6 +88,12 @@ def pages_router(log: RecentLog, *, has_ohif: bool) -> APIRouter:
     @router.get("/")
     def start(request: Request) -> HTMLResponse:
         return _start(request, has_ohif)
+
+    @router.get("/pages/{name}")
+    async def asset(name: str) -> FileResponse:
+        if name not in ASSETS:
+            raise NotFoundError(f"no {quoted(name)} among the pages' files; there are: {', '.join(ASSETS)}")
+        return FileResponse(ASSETS[name], headers={"Cache-Control": "no-cache"})
 
     @router.get("/docs")
     async def documentation(request: Request) -> HTMLResponse:
