@@ -3,7 +3,7 @@
 
 /** The upper left corner, which also leads back: what this is, and what it is not for. */
 function createLogo(React) {
-  const small = { fontSize: "10px", lineHeight: "12px", width: "190px", color: "#f0a58f" };
+  const small = { fontSize: "9px", lineHeight: "11px", width: "205px", color: "#f0a58f" };
   return React.createElement(
     "div",
     { id: "amd-das-notice", style: { color: "white" } },
