@@ -210,7 +210,7 @@ def test_jobs_outlive_a_killed_server_and_a_pacs_that_goes_away(tmp_path: Path, 
     first = start_server(tmp_path / "server", model_dir, studies=pacs.url).wait_until_ready()
     second: RunningServer | None = None
     try:
-        heads = [stored(pacs, bleed_x=8.0 + number) for number in range(6)]
+        heads = [stored(pacs, bleed_x=8.0 + 0.5 * number) for number in range(11)]  # ten, and one that is dropped
         ids = [first.request("POST", path_of(one), json={"store": True}).json()["id"] for one in heads]
         positions = [first.request("GET", f"/jobs/{job_id}").json()["position"] for job_id in ids]
         assert sorted(position for position in positions if position) == [p for p in positions if p]
