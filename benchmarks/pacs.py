@@ -200,7 +200,7 @@ def through_listener(all_series: Sequence[list[Dataset]], folder: Path, options:
 def through_server(all_series: Sequence[list[Dataset]], folder: Path) -> dict[str, Any] | str:
     """DICOMweb in and out, or why that could not be tried."""
     sys.path.insert(0, str(APP_DIR))
-    from amd_das_app.orthanc import Orthanc, OrthancConfig, free_port, missing
+    from amd_das_app.pacs.orthanc import Orthanc, OrthancConfig, free_port, missing
 
     if lacking := missing():
         return lacking

@@ -21,12 +21,12 @@ from amd_das.conventions import LABELS, RESEARCH_NOTICE  # noqa: E402
 from amd_das.errors import AmdDasError, ModelError  # noqa: E402
 from amd_das.models import load_current  # noqa: E402
 from amd_das.reading import ReadingConfig  # noqa: E402
-from amd_das_app.batch import CpuSafeBatchInfer  # noqa: E402
-from amd_das_app.infer_task import TASK_NAME, HemorrhageInferTask  # noqa: E402
-from amd_das_app.model_choice import model_choice  # noqa: E402
-from amd_das_app.pacs_datastore import PacsDatastore  # noqa: E402
+from amd_das_app.inference.batch import CpuSafeBatchInfer  # noqa: E402
+from amd_das_app.inference.model_choice import model_choice  # noqa: E402
+from amd_das_app.inference.task import TASK_NAME, HemorrhageInferTask  # noqa: E402
+from amd_das_app.pacs.datastore import PacsDatastore  # noqa: E402
 from amd_das_app.settings import server_settings  # noqa: E402
-from amd_das_app.train_tasks import Training, make_trainers  # noqa: E402
+from amd_das_app.training.tasks import Training, make_trainers  # noqa: E402
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ APP_DIR = Path(__file__).resolve().parent
 CHECKOUT = APP_DIR.parents[1]
 sys.path.insert(0, str(APP_DIR))
 
-from amd_das_app.orthanc import Orthanc, OrthancConfig, free_port, is_free, missing  # noqa: E402
+from amd_das_app.pacs.orthanc import Orthanc, OrthancConfig, free_port, is_free, missing  # noqa: E402
 
 HTTP_PORT, DICOM_PORT = 8042, 4242
 LISTENER = ("AMDDAS", "127.0.0.1", 11112)

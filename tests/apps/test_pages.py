@@ -7,7 +7,7 @@ import pytest
 from amd_das.output.dicom import Report
 from amd_das.pacs.job import PacsJob
 from amd_das.pacs.series import SeriesInfo, StoredResult
-from amd_das_app.pacs_listing import Listing
+from amd_das_app.pacs.listing import Listing
 from amd_das_app.pages.series_list import SHOWN, moment, series_list
 from amd_das_app.pages.series_page import SeriesView, series_page
 

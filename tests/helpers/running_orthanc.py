@@ -15,7 +15,7 @@ from pydicom.uid import generate_uid
 from amd_das.pacs.dicomweb import DicomWeb, PacsConfig
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "apps" / "amd_das"))
-from amd_das_app.orthanc import Orthanc, OrthancConfig, free_port, missing
+from amd_das_app.pacs.orthanc import Orthanc, OrthancConfig, free_port, missing
 
 __all__ = ["Orthanc", "head_series", "missing", "orthanc_on", "rest", "start_orthanc", "web"]
 

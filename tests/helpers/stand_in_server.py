@@ -19,7 +19,7 @@ def main() -> int:
     run = launch.run
 
     def run_with_stand_ins(listener: socket.socket, settings: ServerSettings) -> int:
-        from amd_das_app.train_tasks import Training, TrainParams  # not before the environment is prepared
+        from amd_das_app.training.tasks import Training, TrainParams  # not before the environment is prepared
 
         def command(self: Training, until: str, params: TrainParams, progress: Path) -> list[str]:
             script = [sys.executable, "-I", str(HELPERS / "stand_in_training.py"), MANNERS[params.preset]]

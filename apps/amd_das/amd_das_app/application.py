@@ -12,33 +12,23 @@ from monailabel.config import settings as monai_label_settings
 
 import amd_das
 from amd_das.conventions import RESEARCH_NOTICE
-from amd_das_app import (
-    routes_datastore,
-    routes_images,
-    routes_infer,
-    routes_jobs,
-    routes_model,
-    routes_proxy,
-    routes_series,
-    routes_session,
-    routes_train,
-)
-from amd_das_app.batch import BatchRunner
-from amd_das_app.devices import DeviceQueues
 from amd_das_app.errors import install_error_handlers
 from amd_das_app.guard import Guard
-from amd_das_app.jobs import JobManager
-from amd_das_app.model_choice import follow_model_choice
-from amd_das_app.pacs_datastore import PacsDatastore, expire_now_and_then
-from amd_das_app.quiet_log import HideUids, quieten
-from amd_das_app.recent_log import RecentLog
-from amd_das_app.routes_ohif import ohif_router
-from amd_das_app.routes_pages import pages_router
-from amd_das_app.series_jobs import SeriesJobs
+from amd_das_app.inference.batch import BatchRunner
+from amd_das_app.inference.devices import DeviceQueues
+from amd_das_app.inference.model_choice import follow_model_choice
+from amd_das_app.logs.quiet import HideUids, quieten
+from amd_das_app.logs.recent import RecentLog
+from amd_das_app.pacs.datastore import PacsDatastore, expire_now_and_then
+from amd_das_app.pacs.series_jobs import SeriesJobs
+from amd_das_app.routes import datastore, images, infer, jobs, model, proxy, series, session, train
+from amd_das_app.routes.ohif import ohif_router
+from amd_das_app.routes.pages import pages_router
+from amd_das_app.routes.stock import stock_router
 from amd_das_app.settings import ServerSettings
 from amd_das_app.state import ServerState, monai_label_app
-from amd_das_app.stock import stock_router
-from amd_das_app.train_tasks import training_folder
+from amd_das_app.training.jobs import JobManager
+from amd_das_app.training.tasks import training_folder
 
 
 @asynccontextmanager
@@ -56,7 +46,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     for task in tasks:
         task.cancel()
-    await routes_proxy.close_proxy(app.state)
+    await proxy.close_proxy(app.state)
     if state.series_jobs is not None:
         await state.series_jobs.close()
     await state.batch.stop()
@@ -101,17 +91,17 @@ def create_application(settings: ServerSettings) -> FastAPI:
     app.include_router(pages_router(log, has_ohif=is_pacs))
     app.include_router(ohif_router(has_pacs=is_pacs))
     for routes in (
-        routes_infer,
-        routes_session,
-        routes_datastore,
-        routes_images,
-        routes_jobs,
-        routes_model,
-        routes_train,
+        infer,
+        session,
+        datastore,
+        images,
+        jobs,
+        model,
+        train,
     ):
         app.include_router(routes.router)
     if is_pacs:
-        app.include_router(routes_proxy.router)
-        app.include_router(routes_series.router)
+        app.include_router(proxy.router)
+        app.include_router(series.router)
     app.include_router(stock_router())
     return app

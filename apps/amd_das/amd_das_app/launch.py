@@ -14,7 +14,7 @@ from amd_das_app.settings import ServerSettings
 
 def greeting(settings: ServerSettings) -> str:
     """What to open, and a command to try."""
-    from amd_das_app.routes_pages import curl_line, image_ids
+    from amd_das_app.routes.pages import curl_line, image_ids
     from amd_das_app.state import monai_label_app
 
     app = monai_label_app()

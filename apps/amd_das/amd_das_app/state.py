@@ -8,16 +8,16 @@ from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.utils.app import app_instance
 
 from amd_das.errors import ModelError, NotFoundError
-from amd_das_app.batch import BatchRunner
-from amd_das_app.devices import DeviceQueues
 from amd_das_app.errors import NotAllowedError
-from amd_das_app.infer_task import TASK_NAME, HemorrhageInferTask
-from amd_das_app.jobs import JobManager
-from amd_das_app.names import quoted
+from amd_das_app.inference.batch import BatchRunner
+from amd_das_app.inference.devices import DeviceQueues
+from amd_das_app.inference.task import TASK_NAME, HemorrhageInferTask
+from amd_das_app.requests.names import quoted
 from amd_das_app.settings import ServerSettings
+from amd_das_app.training.jobs import JobManager
 
 if TYPE_CHECKING:
-    from amd_das_app.series_jobs import SeriesJobs
+    from amd_das_app.pacs.series_jobs import SeriesJobs
 
 
 @dataclass(frozen=True, kw_only=True)

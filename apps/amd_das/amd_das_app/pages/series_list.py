@@ -4,9 +4,9 @@ from html import escape
 from typing import Final
 
 from amd_das.pacs.series import SeriesInfo
-from amd_das_app.pacs_listing import Listing
+from amd_das_app.pacs.listing import Listing
 from amd_das_app.pages.frame import table
-from amd_das_app.routes_ohif import viewer_address
+from amd_das_app.routes.ohif import viewer_address
 
 SHOWN: Final = 50
 """The newest series; all are in the viewer's study list (ours)."""

@@ -13,7 +13,7 @@ from amd_das.pacs.job import PacsJob
 from amd_das.pacs.series import SeriesInfo, StoredResult
 from amd_das_app.pages.frame import page, table
 from amd_das_app.pages.series_list import moment
-from amd_das_app.routes_ohif import results_address, viewer_address
+from amd_das_app.routes.ohif import results_address, viewer_address
 
 _KINDS = {"SEG": "Segmentation", "SR": "Report"}
 _FILES = {"seg": "segmentation (SEG)", "sr": "report (SR)", "sc": "pictures (SC, zip)", "result.json": "JSON"}

@@ -1,0 +1,1 @@
+"""Segmenting as MONAI Label's tasks, in turn on each device."""

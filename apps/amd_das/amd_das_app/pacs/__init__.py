@@ -1,0 +1,1 @@
+"""A PACS as the studies, and what is stored in it."""

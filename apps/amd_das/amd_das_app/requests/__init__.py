@@ -1,0 +1,1 @@
+"""What comes in: its checks, its names, its files."""

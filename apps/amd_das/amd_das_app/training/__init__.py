@@ -1,0 +1,1 @@
+"""Trainings as processes, and as MONAI Label's train tasks."""
