@@ -75,7 +75,7 @@ class Listener:
         self.arrivals = Arrivals(self.spool, quiet_s=config.quiet_s, broken_quiet_s=config.broken_quiet_s)
         self.outbox = Outbox(self.spool, config.destination, config.aet, self._is_finished, self._delivered)
         prior = partial(find_prior_of, DicomWeb(config.pacs)) if config.pacs else None
-        self.worker = Worker(self.spool, self.store, model, config.formats, prior, self.outbox.wake)
+        self.worker = Worker(self.spool, self.store, model, config.formats, prior, self.outbox.loop.wake)
         self.port = 0
         self._stopping = threading.Event()
         self._receiving = threading.Semaphore(MAX_ASSOCIATIONS)
@@ -105,7 +105,7 @@ class Listener:
         assert server is not None and server.socket is not None
         self.port = server.socket.getsockname()[1]
         self.worker.start()
-        self.outbox.start()
+        self.outbox.loop.start()
         self._watcher.start()
 
     def stop(self) -> None:
@@ -115,8 +115,8 @@ class Listener:
         for _ in range(MAX_ASSOCIATIONS):  # all of them: nobody is writing
             self._receiving.acquire(timeout=max(0.0, deadline - time.monotonic()))
         self._ae.shutdown()
-        self.outbox.stop(_STOP_S)
-        self.worker.stop(_STOP_S)
+        self.outbox.loop.stop(_STOP_S)
+        self.worker.loop.stop(_STOP_S)
         self._watcher.join(_STOP_S)
         self.spool.close()
 
@@ -208,7 +208,7 @@ class Listener:
         if same is None:
             count, place = len(self.spool.files(series)), self.store.position(job.id)
             logger.info("%s: %d instances have come, place %s in the line", series, count, place)
-            self.worker.wake()
+            self.worker.loop.wake()
         elif job.state == "done":
             self.spool.mark_done(series, content)
 

@@ -1,7 +1,6 @@
 """Results on their way to a DICOM node: sent until they have arrived, each instance once."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from amd_das.errors import PacsUnreachableError
+from amd_das.listener.loop import Loop
 from amd_das.listener.sending import Node, RefusedError, send
 from amd_das.listener.spool import RECORD, Spool
 
@@ -51,43 +51,26 @@ class Outbox:
     on_delivered: Callable[[str, float], None] = lambda job_id, seconds: None
     """Told the job's id once all of its result has arrived, and how long the last attempt took."""
 
-    _wake: threading.Event = field(default_factory=threading.Event)
-    _stopping: threading.Event = field(default_factory=threading.Event)
     _line: _Patience = field(default_factory=_Patience)
     _refusals: dict[str, _Patience] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+        self.loop = Loop("sending", self._turn)
+        """Started, it begins with what an earlier process left; stopped, it finishes the instance under way."""
 
-    def start(self) -> None:
-        """Begin with what an earlier process left."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """There is more to send."""
-        self._wake.set()
-
-    def stop(self, seconds: float) -> None:
-        """Finish the instance under way; the rest is sent after the next start."""
-        self._stopping.set()
-        self._wake.set()
-        self._thread.join(seconds)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
-            try:
-                self._send_all()
-            except Exception:
-                logger.exception("sending failed unexpectedly; it is tried again")
-                self._line.failed()
-            self._wake.wait(0.5)
+    def _turn(self) -> bool:
+        try:
+            self._send_all()
+        except Exception:
+            self._line.failed()
+            raise
+        return False
 
     def _send_all(self) -> None:
         for folder in self.spool.results():
             now = time.monotonic()
             patience = self._refusals.get(folder.name)
-            if self._stopping.is_set() or now < self._line.until:
+            if self.loop.stopping.is_set() or now < self._line.until:
                 return
             if (patience is None or now >= patience.until) and self.is_ready(folder.name):
                 self._send_one(folder)
@@ -103,7 +86,7 @@ class Outbox:
                     self.destination,
                     aet=self.aet,
                     on_sent=self.spool.remove_sent,
-                    stopping=self._stopping.is_set,
+                    stopping=self.loop.stopping.is_set,
                 )
         except RefusedError as error:
             self._line = _Patience()

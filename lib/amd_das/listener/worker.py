@@ -1,14 +1,14 @@
 """The thread that segments: one series at a time, from the job store to the outbox."""
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from amd_das.errors import AmdDasError, InputError, ModelError, UnreadableError
 from amd_das.inference import Predictor
+from amd_das.listener.loop import Loop
 from amd_das.listener.spool import Spool, ordered_names
 from amd_das.models import current_version, default_model_dir, load_current
 from amd_das.pacs.job import PacsJob
@@ -74,11 +74,9 @@ class Worker:
     on_result: Callable[[], None] = lambda: None
     """Told when a result lies in ``outgoing``."""
 
-    _wake: threading.Event = field(default_factory=threading.Event)
-    _stopping: threading.Event = field(default_factory=threading.Event)
-
     def __post_init__(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="segmenting", daemon=True)
+        self.loop = Loop("segmenting", self._turn, pause_s=5.0)
+        """Stopped, it puts the job under way back into the line."""
 
     def start(self) -> None:
         """Begin with what an earlier process left: what is published already is not made again."""
@@ -91,34 +89,17 @@ class Worker:
         for job in self.store.list("failed"):
             if job.error_code == INTERRUPTED:
                 self._put_aside(job)
-        self._thread.start()
+        self.loop.start()
 
-    def wake(self) -> None:
-        """There is a new job."""
-        self._wake.set()
-
-    def stop(self, seconds: float) -> None:
-        """Put the job under way back into the line."""
-        self._stopping.set()
-        self._wake.set()
-        self._thread.join(seconds)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
-            job = None
-            try:
-                job = self.store.claim()
-                if job is not None:
-                    self._work(job)
-            except Stopped:
-                if job is not None:
-                    self.store.release(job.id)
-            except Exception:
-                logger.exception("segmenting failed unexpectedly")
-                self._stopping.wait(5.0)
-            if job is None:
-                self._wake.wait(0.5)
+    def _turn(self) -> bool:
+        job = self.store.claim()
+        if job is None:
+            return False
+        try:
+            self._work(job)
+        except Stopped:
+            self.store.release(job.id)
+        return True
 
     def _work(self, job: PacsJob) -> None:
         case = series_case_id(job.series_uid)
@@ -150,7 +131,7 @@ class Worker:
 
     def _process(self, job: PacsJob, case: str) -> tuple[dict[str, Any], dict[str, Any]]:
         def look_up(stage: str, fraction: float) -> None:
-            if self._stopping.is_set():
+            if self.loop.stopping.is_set():
                 raise Stopped
 
         received = self._count(job, case)
