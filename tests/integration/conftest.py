@@ -59,3 +59,11 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
     running = start_orthanc(tmp_path_factory.mktemp("orthanc"))
     yield running
     running.kill()  # an orderly stop takes seconds
+
+
+@pytest.fixture(scope="module")
+def pacs_server(tmp_path_factory: pytest.TempPathFactory, model_dir: Path, orthanc: Orthanc) -> Iterator[RunningServer]:
+    """Before that PACS; ask for what should be in it at the start first."""
+    running = start_server(tmp_path_factory.mktemp("server"), model_dir, studies=orthanc.url)
+    yield running.wait_until_ready()
+    running.close()

@@ -10,8 +10,8 @@ import nibabel
 import numpy as np
 import pytest
 from helpers.dicom_nodes import wait_for
-from helpers.running_orthanc import Orthanc, changed, head_series, missing, start_orthanc, web
-from helpers.running_server import RunningServer, start_server
+from helpers.running_orthanc import Orthanc, changed, head_series, missing, web
+from helpers.running_server import RunningServer
 from PIL import Image
 from playwright.sync_api import Page, Route, sync_playwright
 from pydicom.dataset import Dataset
@@ -64,19 +64,14 @@ def heads() -> dict[str, list[Dataset]]:
 
 
 @pytest.fixture(scope="module")
-def orthanc(tmp_path_factory: pytest.TempPathFactory, heads: dict[str, list[Dataset]]) -> Iterator[Orthanc]:
-    running = start_orthanc(tmp_path_factory.mktemp("orthanc"))
+def stored(orthanc: Orthanc, heads: dict[str, list[Dataset]]) -> None:
     for head in heads.values():
-        web(running).store(head)
-    yield running
-    running.close()
+        web(orthanc).store(head)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, model_dir: Path, orthanc: Orthanc) -> Iterator[RunningServer]:
-    running = start_server(tmp_path_factory.mktemp("server"), model_dir, studies=orthanc.url)
-    yield running.wait_until_ready()
-    running.close()
+def server(stored: None, pacs_server: RunningServer) -> RunningServer:
+    return pacs_server
 
 
 @pytest.fixture

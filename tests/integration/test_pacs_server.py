@@ -6,7 +6,6 @@ import threading
 import time
 import warnings
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +48,8 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(orthanc: Orthanc, tmp_path_factory: pytest.TempPathFactory, model_dir: Path) -> Iterator[Site]:
-    running = start_server(tmp_path_factory.mktemp("server"), model_dir, studies=orthanc.url)
-    yield Site(orthanc, running.wait_until_ready())
-    running.close()
+def site(orthanc: Orthanc, pacs_server: RunningServer) -> Site:
+    return Site(orthanc, pacs_server)
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 """The pages for people: the list of series, and a series segmented and stored by a button in a real browser."""
 
 import shutil
-from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
-from helpers.running_orthanc import Orthanc, changed, head_series, missing, start_orthanc, web
+from helpers.running_orthanc import Orthanc, changed, head_series, missing, web
 from helpers.running_server import RunningServer, start_server
 from playwright.sync_api import sync_playwright
 from pydicom.dataset import Dataset
@@ -31,18 +30,13 @@ def head() -> list[Dataset]:
 
 
 @pytest.fixture(scope="module")
-def orthanc(tmp_path_factory: pytest.TempPathFactory, head: list[Dataset]) -> Iterator[Orthanc]:
-    running = start_orthanc(tmp_path_factory.mktemp("orthanc"))
-    web(running).store(head)
-    yield running
-    running.close()
+def stored(orthanc: Orthanc, head: list[Dataset]) -> None:
+    web(orthanc).store(head)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, model_dir: Path, orthanc: Orthanc) -> Iterator[RunningServer]:
-    running = start_server(tmp_path_factory.mktemp("server"), model_dir, studies=orthanc.url)
-    yield running.wait_until_ready()
-    running.close()
+def server(stored: None, pacs_server: RunningServer) -> RunningServer:
+    return pacs_server
 
 
 def address(head: list[Dataset]) -> str:
