@@ -10,6 +10,7 @@ from amd_das.pipeline.config import PipelineConfig
 from amd_das.segmentation.augment import RICH
 from amd_das.segmentation.batches import BatchConfig
 from amd_das.segmentation.config import AdaptationConfig, SelectionConfig
+from amd_das.segmentation.painting import HEAD_CT
 from amd_das.slices.prepare import PrepareConfig
 from amd_das.synthesis.batches import PairConfig
 from amd_das.synthesis.config import SynthesisConfig
@@ -64,8 +65,10 @@ def shipped() -> PipelineConfig:
             statistics="both",
             discriminator_channels=32,
         ),
-        batches=BatchConfig(augment=RICH, augment_target=True, lesion_share=0.7, patches=((0, 128), (2000, 160))),
-        segmentation_fit=FitConfig(batch=12, steps=3200, checkpoint_steps=200, validate_steps=400),
+        batches=BatchConfig(
+            augment=RICH, paint=HEAD_CT, augment_target=True, lesion_share=0.7, patches=((0, 128), (1800, 160))
+        ),
+        segmentation_fit=FitConfig(batch=12, steps=2600, checkpoint_steps=200, validate_steps=400),
     )
 
 

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from amd_das.errors import ConfigError, TrainingError
 from amd_das.segmentation.augment import NONE, PAPER, AugmentConfig, augment
+from amd_das.segmentation.painting import UNPAINTED, PaintConfig, paint
 from amd_das.slices import SliceStore, bright_pixels
 
-_SOURCE, _TARGET, _SPLIT, _CHANGES = range(1, 5)  # keep what is drawn for each apart; 0 would count as nothing
+_SOURCE, _TARGET, _SPLIT, _CHANGES, _PAINT = range(1, 6)  # keep what is drawn for each apart; 0 would count as nothing
 
 
 class AdaptationBatch(NamedTuple):
@@ -37,6 +38,9 @@ class BatchConfig:
 
     augment: AugmentConfig = field(default_factory=lambda: PAPER)
     """Changes of the source (paper: flips and brightness)."""
+
+    paint: PaintConfig = field(default_factory=lambda: UNPAINTED)
+    """What CT shows and MRI does not, painted into the source (ours; paper: nothing)."""
 
     augment_target: bool = False
     """Whether the target is changed in the same way (ours); the paper changes the source only. With strong changes
@@ -124,8 +128,10 @@ def adaptation_batches(
     def batch_at(step: int, size: int) -> AdaptationBatch:
         patch = config.patch(step)
         rows = source_at(step * size, size)
+        rng = np.random.default_rng([seed, _PAINT, step])
+        painted, lesions = paint(source.images[rows], source_labels[rows], config.paint, rng)
         rng = np.random.default_rng([seed, _CHANGES, _SOURCE, step])
-        image, label = augment(source.images[rows], source_labels[rows], config.augment, rng, patch=patch)
+        image, label = augment(painted, lesions, config.augment, rng, patch=patch)
         seen = target.images[target_deck.deal(np.arange(step * size, (step + 1) * size))]
         rng = np.random.default_rng([seed, _CHANGES, _TARGET, step])
         changed, _ = augment(seen, bright_pixels(seen), target_changes, rng, patch=patch)

@@ -1,0 +1,128 @@
+"""Painting: what is painted is no lesion, lesions change as asked, the outside stays outside, seeds repeat."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from helpers.disc_slices import disc_slices
+from scipy.ndimage import distance_transform_edt, label
+
+from amd_das.errors import ConfigError
+from amd_das.segmentation.painting import HEAD_CT, UNPAINTED, PaintConfig, paint
+
+CONFOUNDERS = ("bone", "calcium", "falx", "streaks", "subdural", "csf_blood")
+DARK = 10
+Slices = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def slices() -> Slices:
+    """Discs of tissue, each with a lesion and, well apart from it, a dark ventricle."""
+    images, labels = disc_slices(8, lesions=1.0)
+    images = images.copy()
+    for image, mask in zip(images, labels, strict=True):
+        depth = np.minimum(distance_transform_edt(image > 0), distance_transform_edt(mask == 0))
+        row, column = np.unravel_index(depth.argmax(), depth.shape)
+        image[row - 8 : row + 8, column - 4 : column + 4] = DARK
+    return images, labels
+
+
+def painted(slices: Slices, config: PaintConfig, seed: int = 0) -> Slices:
+    return paint(*slices, config, np.random.default_rng(seed))
+
+
+def test_nothing_asked_for_changes_nothing(slices: Slices) -> None:
+    images, labels = painted(slices, UNPAINTED)
+    assert np.array_equal(images, slices[0])
+    assert np.array_equal(labels, slices[1])
+
+
+@pytest.mark.parametrize("name", [item.name for item in fields(PaintConfig)])
+def test_a_chance_of_one_changes_every_slice(slices: Slices, name: str) -> None:
+    images, _ = painted(slices, replace(UNPAINTED, **{name: 1.0}))
+    assert (images != slices[0]).any((1, 2)).all()
+
+
+@pytest.mark.parametrize("name", CONFOUNDERS)
+def test_what_is_painted_is_bright_and_no_lesion(slices: Slices, name: str) -> None:
+    images, labels = painted(slices, replace(UNPAINTED, **{name: 1.0}), seed=3)
+    brighter = images.astype(int) - slices[0] > 25
+    assert brighter.any()
+    assert not (labels > slices[1]).any(), "no pixel becomes a lesion"
+    covered = brighter & (slices[1] == 0)
+    assert not labels[covered].any()
+
+
+@pytest.mark.parametrize("name", ["falx", "streaks", "csf_blood", "calcium"])
+def test_these_leave_the_lesion_as_it_is(slices: Slices, name: str) -> None:
+    config = replace(UNPAINTED, **{name: 1.0})
+    kept = [painted(slices, config, seed)[1].sum() / slices[1].sum() for seed in range(4)]
+    assert min(kept) > 0.95
+
+
+def test_a_subdural_covers_what_lies_beneath(slices: Slices) -> None:
+    images, labels = slices
+    everywhere = (images > 0).astype(labels.dtype)
+    _, left = painted((images, everywhere), replace(UNPAINTED, subdural=1.0))
+    assert (left.sum((1, 2)) < everywhere.sum((1, 2))).all()
+
+
+def test_blood_in_csf_fills_what_is_dark_alone(slices: Slices) -> None:
+    images, _ = painted(slices, replace(UNPAINTED, csf_blood=1.0))
+    changed = np.abs(images.astype(int) - slices[0]) > 10
+    far = np.stack([distance_transform_edt(image != DARK) > 4 for image in slices[0]])
+    assert changed.any((1, 2)).all()
+    assert not changed[far].any()
+
+
+def test_a_part_of_the_lesion_stays_and_the_rest_looks_like_tissue(slices: Slices) -> None:
+    images, labels = painted(slices, replace(UNPAINTED, partial=1.0))
+    gone = (slices[1] > 0) & (labels == 0)
+    assert not (labels > slices[1]).any()
+    assert (labels.sum((1, 2)) > 0).all()
+    assert gone.any()
+    tissue = np.median(slices[0][(slices[0] > 60) & (slices[1] == 0)])
+    assert abs(np.median(images[gone]) - tissue) < 25
+    shares = labels.sum((1, 2)) / slices[1].sum((1, 2))
+    assert shares.min() < 0.6
+    assert shares.max() <= 1.0
+
+
+def test_partial_lesions_may_be_patches(slices: Slices) -> None:
+    counts = [label(mask)[1] for seed in range(6) for mask in painted(slices, replace(UNPAINTED, partial=1.0), seed)[1]]
+    assert max(counts) > 1
+    assert min(counts) == 1
+
+
+def test_a_pale_lesion_keeps_its_outline(slices: Slices) -> None:
+    images, labels = painted(slices, replace(UNPAINTED, pale=1.0))
+    assert np.array_equal(labels, slices[1])
+    lesion = slices[1] > 0
+    assert images[lesion].mean() < slices[0][lesion].mean()
+
+
+def test_the_outside_stays_outside_and_types_are_kept(slices: Slices) -> None:
+    images, labels = painted(slices, PaintConfig(**{item.name: 1.0 for item in fields(PaintConfig)}))
+    assert images.dtype == np.uint8
+    assert labels.dtype == slices[1].dtype
+    assert not images[slices[0] == 0].any()
+    assert not labels[slices[0] == 0].any()
+    assert (images[slices[0] > 0] > 0).all(), "the inside is never taken for the outside"
+
+
+def test_the_same_seed_paints_the_same(slices: Slices) -> None:
+    first, second, other = (painted(slices, HEAD_CT, seed)[0] for seed in (1, 1, 2))
+    assert np.array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def test_slivers_of_brain_and_empty_slices_are_left_alone() -> None:
+    images, labels = np.zeros((2, 64, 64), np.uint8), np.zeros((2, 64, 64), np.uint8)
+    images[1, 30:34, 30:34] = 80
+    again, _ = paint(images, labels, HEAD_CT, np.random.default_rng(0))
+    assert np.array_equal(again, images)
+
+
+def test_a_chance_is_a_chance() -> None:
+    with pytest.raises(ConfigError, match=r"bone 1\.5"):
+        PaintConfig(bone=1.5)
