@@ -32,7 +32,7 @@ def test_the_package_never_imports_monai_label_or_the_app() -> None:
 
 
 FLOORS = [
-    {"errors", "conventions", "files"},
+    {"errors", "conventions", "files", "hardware"},
     {"volume", "networks", "losses"},
     {"reading", "preprocessing", "phantom"},
     {"datasets"},
@@ -47,6 +47,7 @@ FLOORS = [
     {"journey", "interim", "doctor"},
     {"pacs"},
     {"listener", "pipeline"},
+    {"fine_tuning"},
     {"cli"},
 ]
 """From the ground up: a room may use its own floor and those below."""

@@ -14,6 +14,9 @@ SEGMENT_LABEL: Final = "Intraparenchymal hemorrhage"
 COLOUR_RGB: Final = (188, 65, 28)
 """The colour 3D Slicer, OHIF and MONAI Label use for "bleeding" (0-255 each)."""
 
+LINE_RGB: Final = tuple(round(part * 255 / max(COLOUR_RGB)) for part in COLOUR_RGB)
+"""The same at full brightness, for thin lines on grey."""
+
 OWN_PREFIX: Final = "AMD-DAS "
 """What the SeriesDescription of every DICOM series of ours begins with."""
 

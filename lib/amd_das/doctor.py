@@ -212,12 +212,12 @@ def check_device() -> Check:
     """Where the network will run: a GPU that answers, or the CPU."""
     import torch
 
-    from amd_das.inference.network import default_device, fastest_dtype
+    from amd_das.hardware import default_device, has_bf16
 
     device = default_device()
     if device.type == "cuda":
         return check_gpu(torch.cuda.get_device_name(), lambda: torch.ones(1, device=device).sum().item())
-    return check_cpu(torch.get_num_threads(), bfloat16=fastest_dtype(device) == torch.bfloat16)
+    return check_cpu(torch.get_num_threads(), bfloat16=has_bf16(device))
 
 
 def check_gpu(name: str, probe: Callable[[], object]) -> Check:

@@ -8,9 +8,10 @@ import pytest
 from helpers.slice_stores import write_store
 from PIL import Image
 
+from amd_das.conventions import LINE_RGB
 from amd_das.errors import ConfigError
 from amd_das.matching import Matches, match, sheet
-from amd_das.matching.sheet import LINE_RGB, choose_rows, render_sheet, write_sheet
+from amd_das.matching.sheet import choose_rows, render_sheet, write_sheet
 from amd_das.slices import SliceStore
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from amd_das.conventions import COLOUR_RGB
+from amd_das.conventions import COLOUR_RGB, LINE_RGB
 from amd_das.errors import GeometryError
 from amd_das.measurement import measure
-from amd_das.output.overlay import LINE_RGB, MAX_TILES, choose_slices, render_overlay, write_overlay
+from amd_das.output.overlay import MAX_TILES, choose_slices, render_overlay, write_overlay
 from amd_das.volume import Volume
 
 ORIENTATIONS = {

@@ -7,21 +7,12 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-
-def default_device() -> torch.device:
-    """The first GPU, or the CPU where there is none."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+from amd_das.hardware import has_bf16
 
 
 def fastest_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where the device multiplies it in hardware, else float32."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    if device.type != "cpu":
-        return torch.float32
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    checks = [check for name in names if (check := getattr(torch.cpu, name, None)) is not None]
-    return torch.bfloat16 if any(check() for check in checks) else torch.float32
+    return torch.bfloat16 if has_bf16(device) else torch.float32
 
 
 def optimised(network: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:

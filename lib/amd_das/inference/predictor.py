@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from amd_das.errors import ConfigError
-from amd_das.inference.network import default_device, fastest_dtype, optimised
+from amd_das.hardware import default_device
+from amd_das.inference.network import fastest_dtype, optimised
 from amd_das.inference.postprocess import binarise, drop_small
 from amd_das.measurement import Measurement, measure
 from amd_das.models import LoadedModel, ModelInfo

@@ -3,19 +3,15 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from amd_das.conventions import COLOUR_RGB, RESEARCH_NOTICE
+from amd_das.conventions import LINE_RGB, RESEARCH_NOTICE
 from amd_das.files import write_whole
 from amd_das.matching.pairs import Matches
 from amd_das.slices import SliceStore, bright_pixels
-
-LINE_RGB: Final = tuple(round(part * 255 / max(COLOUR_RGB)) for part in COLOUR_RGB)
-"""The colour of the label, as bright as it gets, to stand out from grey."""
 
 _TEXT_RGB, _FAINT_RGB = (235, 235, 235), (150, 150, 150)
 _MARGIN, _GAP, _MRI_GAP, _LINE = 14, 6, 28, 17  # pixels; the MRI stands a little apart from its CTs

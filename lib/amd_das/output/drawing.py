@@ -6,13 +6,10 @@ import numpy as np
 from PIL import ImageFont
 from scipy import ndimage
 
-from amd_das.conventions import COLOUR_RGB
+from amd_das.conventions import LINE_RGB
 
 DISPLAY_HU: Final = (0.0, 80.0)
 """HU shown as black and as white (the usual brain window: level 40, width 80)."""
-
-LINE_RGB: Final = tuple(round(part * 255 / max(COLOUR_RGB)) for part in COLOUR_RGB)
-"""The colour of the label, as bright as it gets, to stand out from grey."""
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 

@@ -12,14 +12,13 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from amd_das.conventions import LABEL_NAME, RESEARCH_NOTICE
+from amd_das.conventions import LABEL_NAME, LINE_RGB, RESEARCH_NOTICE
 from amd_das.errors import GeometryError
 from amd_das.files import write_whole
 from amd_das.measurement import COARSE_MM, Measurement, head_outline
 from amd_das.output.drawing import (
     DISPLAY_HU,
     FAINT_RGB,
-    LINE_RGB,
     TEXT_RGB,
     font,
     greys,

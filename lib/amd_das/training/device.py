@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from amd_das.errors import ConfigError
+from amd_das.hardware import has_bf16
 from amd_das.training import parallel
 
 Precision = Literal["auto", "bf16", "fp32"]
@@ -84,7 +85,7 @@ def choose(device: str, precision: Precision) -> Place:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"device {device!r} cannot be used ({reason}); expected auto, cpu, cuda or cuda:N") from None
-    return Place(device=found, bf16=precision == "bf16" or (precision == "auto" and _has_bf16(found)))
+    return Place(device=found, bf16=precision == "bf16" or (precision == "auto" and has_bf16(found)))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -98,15 +99,6 @@ def free_memory() -> None:
     """Give back what nothing refers to any more."""
     gc.collect()
     torch.cuda.empty_cache()
-
-
-def _has_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu":
-        return False
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(check() for name in names if (check := getattr(torch.cpu, name, None)) is not None)
 
 
 def _cpu_name() -> str:

@@ -20,10 +20,10 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from scipy import ndimage
 
+from amd_das.conventions import LINE_RGB
 from amd_das.measurement import measure
 from amd_das.output.dicom import dicom_objects
 from amd_das.output.dicom.capture import draw_slice, letters
-from amd_das.output.drawing import LINE_RGB
 from amd_das.reading import read_volume
 from amd_das.volume import Volume
 

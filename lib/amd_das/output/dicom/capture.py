@@ -7,12 +7,12 @@ from highdicom.sc import SCImage
 from PIL import Image, ImageDraw
 from pydicom.dataset import Dataset
 
-from amd_das.conventions import RESEARCH_NOTICE
+from amd_das.conventions import LINE_RGB, RESEARCH_NOTICE
 from amd_das.measurement import Measurement
 from amd_das.output.dicom.codes import MADE_BY, MANUFACTURER
 from amd_das.output.dicom.instance import Result, finished
 from amd_das.output.dicom.source import Source, SourceImage
-from amd_das.output.drawing import DISPLAY_HU, LINE_RGB, TEXT_RGB, Font, font, greys, lesions_in_words, paint
+from amd_das.output.drawing import DISPLAY_HU, TEXT_RGB, Font, font, greys, lesions_in_words, paint
 from amd_das.volume import Volume
 
 _SMALLEST_TEXT: Final = 6.0  # pixels
