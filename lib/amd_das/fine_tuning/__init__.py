@@ -1,0 +1,1 @@
+"""Learning from corrections: fine-tune the model in use on labelled CT, and publish what is not worse."""
