@@ -5,7 +5,7 @@ import json
 import logging
 import pickle
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -26,6 +26,16 @@ _PARTS: Final = {"step", "score", "criterion", "weights"}
 LABELLED: Final = "Dice on labelled target slices"
 UNLABELLED: Final = "Dice on held-out source slices and agreement on held-out target slices; no target labels"
 SOURCE_ONLY: Final = "Dice on held-out source slices; no target labels, and no held-out target slice as bright as blood"
+
+
+class Judging(Protocol):
+    """What scores networks, always by the same criterion."""
+
+    criterion: str
+    """In words, for the record."""
+
+    def __call__(self, network: nn.Module) -> dict[str, float]:
+        """Numbers, among them "score", of which more is better."""
 
 
 class Judge:
@@ -81,7 +91,7 @@ class BestKeeper:
     replaces its line.
     """
 
-    def __init__(self, learner: AdaptationLearner, judge: Judge, workdir: Path) -> None:
+    def __init__(self, learner: AdaptationLearner, judge: Judging, workdir: Path) -> None:
         """Take up what an earlier run left in ``workdir``, if it went by the same criterion.
 
         Args:
@@ -105,6 +115,10 @@ class BestKeeper:
             logger.info("step %d is the best so far: score %.4f", step, found["score"])
         self._write_record(*self._best)
         return {**found, "best_score": self._best[0]}
+
+    def looks_since_best(self) -> int:
+        """How many times networks have been judged since the best one."""
+        return sum(step > self._best[1] for step in self._history) if self._best else 0
 
     def _take_up(self) -> None:
         if not (self._workdir / BEST).exists() or not (self._workdir / RECORD).exists():

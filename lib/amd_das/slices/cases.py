@@ -54,6 +54,9 @@ class PrepareConfig:
     least_slices: int = 20
     """With fewer in the end there is nothing to train on (ours: the paper draws among the 20 nearest CTs)."""
 
+    lesions_needed: bool = True
+    """Whether masks that are all empty are an error; for corrections by hand an empty mask is an answer (ours)."""
+
     give_up: int = 20
     """When so many cases failed and none was good, the rest is not tried (ours)."""
 

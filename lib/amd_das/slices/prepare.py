@@ -103,7 +103,12 @@ def prepare(
     with SliceWriter(directory, domain, labelled=labelled, config=config.record(domain)) as writer:
         passed_over = writer.done if writer.cases and not retry else writer.cases
         todo = [files for files in cases if files.case not in passed_over]
-        if labelled and todo and not any(any(case.lesion_px) for case in writer.cases.values()):
+        if (
+            labelled
+            and config.lesions_needed
+            and todo
+            and not any(any(case.lesion_px) for case in writer.cases.values())
+        ):
             _check_masks(todo)
         _check_room(writer.directory, len(todo), domain, config, labelled=labelled)
         # A patient known from an earlier run keeps the name given then.
@@ -178,7 +183,7 @@ def _check_outcome(writer: SliceWriter, failures: Mapping[str, str], config: Pre
     if not writer.cases:
         case, error = next(iter(failures.items()))
         raise TrainingError(f"none of {len(failures)} cases could be prepared. {case}: {error}")
-    if writer.labelled and not any(any(case.lesion_px) for case in writer.cases.values()):
+    if writer.labelled and config.lesions_needed and not any(any(case.lesion_px) for case in writer.cases.values()):
         raise TrainingError(
             f"none of the {writer.slices} slices bears a lesion; expected masks that are above 0 at the height where "
             "slices are taken"

@@ -34,6 +34,9 @@ BatchAt = Callable[[int, int], Any]
 Validate = Callable[[], dict[str, float]]
 """Scores of the learner's networks as they are now; in process 0 alone."""
 
+Enough = Callable[[], bool]
+"""Whether a training is over before its last step, as far as validation tells; in process 0 alone."""
+
 
 def fit(
     learner: Learner,
@@ -44,6 +47,7 @@ def fit(
     progress: ProgressCallback | None = None,
     should_stop: StopCheck | None = None,
     validate: Validate | None = None,
+    enough: Enough | None = None,
 ) -> FitRecord:
     """Train a learner, from the checkpoint in ``workdir`` where there is one; afterwards the learner is trained.
 
@@ -60,6 +64,7 @@ def fit(
         progress: receives reports.
         should_stop: asked after every step.
         validate: called without gradients; random numbers it draws do not disturb the training's.
+        enough: asked at the start and after each validation; True ends the training as if it had done all its steps.
 
     Raises:
         TrainingStopped: ``should_stop`` said so; called again, it continues.
@@ -74,6 +79,7 @@ def fit(
         workdir.mkdir(parents=True, exist_ok=True)
         session = Session(learner, config, workdir, place)
         run = _Fit(session=session, batch_at=batch_at, progress=progress, should_stop=should_stop, validate=validate)
+        run.enough = enough
         with seeded(config.seed + parallel.rank()):
             return run.fit()
 
@@ -93,6 +99,9 @@ class _Fit:
 
     reported: float = 0.0
     stop: bool = False
+    enough: Enough | None = None
+    over: bool = False
+    """Whether it has been enough."""
 
     def __post_init__(self) -> None:
         self.learner, self.config, self.place = self.session.learner, self.session.config, self.session.place
@@ -107,7 +116,8 @@ class _Fit:
         if self.session.begin() and self.run.step < self.config.steps:
             logger.info("%s continues at step %d", self.learner.name, self.run.step)
             self._report(f"continuing at step {self.run.step}")
-        while self.run.step < self.config.steps:
+        self._ask_whether_enough()
+        while self.run.step < self.config.steps and not self.over:
             trouble = self._attempt()
             if trouble is not None:
                 self._report(self.session.go_back(trouble))
@@ -154,6 +164,9 @@ class _Fit:
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._reported)
         when = self._every(self.config.checkpoint_steps)
         engine.add_event_handler(Events.ITERATION_COMPLETED(event_filter=when), self._saved)
+        if self.enough:
+            when = self._every(self.config.validate_steps)
+            engine.add_event_handler(Events.ITERATION_COMPLETED(event_filter=when), self._ended)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._stopped)
         return engine
 
@@ -214,8 +227,19 @@ class _Fit:
     def _saved(self, engine: Engine) -> None:
         self.session.save()
 
+    def _ended(self, engine: Engine) -> None:
+        self._ask_whether_enough()
+        if self.over and self.run.step < self.config.steps:
+            logger.info("%s: enough at step %d of %d", self.learner.name, self.run.step, self.config.steps)
+            self.session.save()
+            engine.terminate()
+
+    def _ask_whether_enough(self) -> None:
+        if self.enough:
+            self.over = parallel.mean([float(self.first and self.enough())], self.place.device)[0] > 0
+
     def _stopped(self, engine: Engine) -> None:
-        if self.stop and self.run.step < self.config.steps:
+        if self.stop and not self.over and self.run.step < self.config.steps:
             if self.run.step % self.config.checkpoint_steps:
                 self.session.save()
             raise TrainingStopped(
