@@ -30,6 +30,9 @@ class Remote(Protocol):
     def fetch(self, folder: Path) -> Sequence[Path]:
         """Bring the files into a folder that does not exist yet."""
 
+    def fetch_mask(self, series: Sequence[Path], path: Path) -> Path:
+        """Write the mask of the fetched series, ``path`` ending in .nii.gz; asked only of a case that names a mask."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CaseFiles:
@@ -45,7 +48,7 @@ class CaseFiles:
     """The file, or the folder of a DICOM series."""
 
     mask: Path | None = None
-    """What is lesion, above 0; None where nobody has said."""
+    """What is lesion, above 0; None where nobody has said. Of a remote case a mere name, until it is at hand."""
 
     series: tuple[Path, ...] = ()
     """The files of a DICOM series, whose folder may hold others; empty where the image is one file."""
@@ -62,7 +65,8 @@ def at_hand(files: CaseFiles) -> Iterator[CaseFiles]:
         return
     with tempfile.TemporaryDirectory(prefix="amd-das-") as folder:
         series = tuple(files.remote.fetch(Path(folder) / "series"))
-        yield replace(files, image=series[0].parent, series=series, remote=None)
+        mask = files.remote.fetch_mask(series, Path(folder) / f"{files.case}.nii.gz") if files.mask else None
+        yield replace(files, image=series[0].parent, series=series, mask=mask, remote=None)
 
 
 def labelled_mri(folder: Path) -> list[CaseFiles]:
