@@ -47,7 +47,7 @@ class PaintConfig:
     """Rays from metal."""
 
     subdural: float = 0.0
-    """Blood in a crescent along the rim."""
+    """Subdural or epidural blood: a crescent or a lens along the rim."""
 
     csf_blood: float = 0.0
     """Blood in cisterns, sulci and ventricles, where the slice is as dark as CSF."""
@@ -68,7 +68,7 @@ UNPAINTED: Final = PaintConfig()
 """Slices as they are (paper)."""
 
 HEAD_CT: Final = PaintConfig(
-    bone=0.4, calcium=0.4, falx=0.5, streaks=0.1, subdural=0.15, csf_blood=0.3, partial=0.5, pale=0.5
+    bone=0.4, calcium=0.4, falx=0.5, streaks=0.1, subdural=0.2, csf_blood=0.35, partial=0.6, pale=0.5
 )
 """As often as head CT after trauma shows them, about."""
 
@@ -85,7 +85,7 @@ def paint(
         rng: all that is drawn comes from it.
 
     Returns:
-        New arrays of the same shapes and dtypes; what was outside the brain stays 0.
+        New arrays of the same shapes and dtypes; what was outside the brain stays 0, what it encloses is at least 1.
     """
     if config == UNPAINTED:
         return images, labels
@@ -107,9 +107,8 @@ def _paint_one(
     for name, draw in _CONFOUNDERS.items():
         if drawn[name]:
             draw(slice_)
-    inside = image > 0
     changed = np.clip(np.rint(slice_.hu * _HU), 1, 255).astype(np.uint8)
-    return np.where(inside, changed, 0).astype(np.uint8), (slice_.lesion & inside).astype(mask.dtype)
+    return np.where(brain, changed, 0).astype(np.uint8), (slice_.lesion & brain).astype(mask.dtype)
 
 
 def _change_lesion(
@@ -119,18 +118,18 @@ def _change_lesion(
     tissue = (brain & ~binary_dilation(lesion, iterations=3)).astype(float)
     weight = gaussian_filter(tissue, 8.0)
     around = np.where(weight > 1e-3, gaussian_filter(hu * tissue, 8.0) / np.maximum(weight, 1e-3), 28.0)
-    grain = (hu - gaussian_filter(hu, 1.0))[tissue > 0]
+    grain = np.abs(hu - gaussian_filter(hu, 1.0))[tissue > 0]
     noise = gaussian_filter(rng.standard_normal(hu.shape), 0.6)
-    normal = around - rng.uniform(0, 8) + noise * (grain.std() / noise.std() if len(grain) else 0.0)
+    normal = around - rng.uniform(0, 8) + noise * (1.5 * np.median(grain) / noise.std() if len(grain) else 0.0)
     kept = lesion
     if partial:
         depth = distance_transform_edt(lesion)
         patches = gaussian_filter(rng.standard_normal(hu.shape), rng.uniform(1.5, 6.0))
         order = depth / depth.max() + rng.uniform(0.0, 1.5) * patches / patches.std() * 0.5
-        kept = lesion & (order > np.quantile(order[lesion], rng.uniform(0.1, 0.9)))
+        kept = lesion & (order > np.quantile(order[lesion], rng.uniform(0.1, 0.95)))
         kept = binary_opening(kept) if binary_opening(kept).any() else lesion
     whole, part = (gaussian_filter(region.astype(float), _EDGE_PX) for region in (lesion, kept))
-    strength = rng.uniform(0.5, 1.15) if pale else 1.0
+    strength = rng.uniform(0.4, 1.15) if pale else 1.0
     blood = normal + strength * (hu - normal)
     if not partial:
         return hu + (blood - hu) * part, kept
@@ -235,8 +234,12 @@ def _subdural(slice_: _Slice) -> None:
     rng = slice_.rng
     angle = np.arctan2(slice_.columns - slice_.middle[1], slice_.rows - slice_.middle[0])
     away = np.abs((angle - rng.uniform(-np.pi, np.pi) + np.pi) % (2 * np.pi) - np.pi)
-    thickness = rng.uniform(3, 16) * np.clip(1 - (away / rng.uniform(0.4, 1.7)) ** 2, 0, None)
-    slice_.cover(slice_.brain & (slice_.depth < thickness), rng.uniform(42, 82))
+    lens = rng.random() < 0.4
+    thickest, half = (
+        (rng.uniform(8, 30), rng.uniform(0.3, 0.7)) if lens else (rng.uniform(3, 20), rng.uniform(0.5, 1.7))
+    )
+    thickness = thickest * np.clip(1 - (away / half) ** 2, 0, None)
+    slice_.cover(slice_.brain & (slice_.depth < thickness), rng.uniform(42, 90))
 
 
 def _csf_blood(slice_: _Slice) -> None:
@@ -254,10 +257,10 @@ def _csf_blood(slice_: _Slice) -> None:
         filled = dark & near
         slice_.cover(binary_dilation(filled) & slice_.brain if rng.random() < 0.5 else filled, hu)
         return
-    space = spaces == spaces[place]  # a ventricle, whole or its lower part
+    space = binary_dilation(spaces == spaces[place], iterations=int(rng.integers(1, 4)))  # a ventricle, or a part of it
     rows = slice_.rows[space]
     level = rows.min() if rng.random() < 0.5 else rng.uniform(rows.min(), rows.max())
-    slice_.cover(binary_dilation(space & (slice_.rows >= level)) & slice_.brain, hu)
+    slice_.cover(space & (slice_.rows >= level) & slice_.brain, hu)
 
 
 _CONFOUNDERS: Final[dict[str, Callable[[_Slice], None]]] = {
