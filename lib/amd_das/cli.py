@@ -175,6 +175,23 @@ def _pipeline(args: argparse.Namespace) -> int:
     )
 
 
+def _fine_tune(args: argparse.Namespace) -> int:
+    from amd_das.fine_tuning.config import FineTuneConfig
+    from amd_das.fine_tuning.console import fine_tune_in_terminal
+    from amd_das.models import default_model_dir
+
+    chosen = {name: getattr(args, name) for name in ("steps", "learning_rate", "frozen_stages", "device")}
+    return fine_tune_in_terminal(
+        args.labels or _scans(args.studies),
+        args.workdir,
+        args.model_dir or default_model_dir(),
+        FineTuneConfig(**{name: value for name, value in chosen.items() if value is not None}),
+        processes=args.processes,
+        progress_file=args.progress_file,
+        unless_unlabelled=args.unless_unlabelled,
+    )
+
+
 def _scans(place: str) -> "Path | PacsConfig":
     """Where scans are: a folder, or the address of a PACS."""
     from amd_das.pacs.config import PacsConfig
@@ -196,8 +213,10 @@ def _models(args: argparse.Namespace) -> int:
     used = models.current_version(folder) if (folder / models.CURRENT).exists() else None
     for version in models.list_versions(folder):
         metrics = models.read_info(folder, version).metrics
-        scores = ", ".join(f"{name} {value}" for name, value in metrics.items() if isinstance(value, int | float))
-        _say(f"{'*' if version == used else ' '} {version}  {scores}".rstrip())
+        numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
+        scores = ", ".join(f"{name} {value}" for name, value in numbers.items() if not isinstance(value, bool))
+        kept = f"  kept, not published: {metrics.get('reason')}" if metrics.get("published") is False else ""
+        _say(f"{'*' if version == used else ' '} {version}  {scores}{kept}".rstrip())
     return DONE
 
 
@@ -365,6 +384,32 @@ def _parser() -> argparse.ArgumentParser:
     pipeline.add_argument("--processes", type=int, metavar="N", help="that prepare scans (one for each processor)")
     pipeline.add_argument("--progress-file", type=Path, metavar="FILE", help="JSON that tells other programs how far")
     pipeline.set_defaults(run=_pipeline)
+
+    tuning = commands.add_parser(
+        "fine-tune",
+        parents=[shared, model],
+        help="learn from labels that somebody has drawn or corrected",
+        description="Go on training the model in use on labelled CT, and on the pseudo-CT of a pipeline that worked in "
+        "the same folder. Some patients are held out, always the same ones; the new version is put to use only if it "
+        "is not worse on their scans than the one before, and kept otherwise. Ctrl+C stops after a checkpoint.",
+        epilog=RESEARCH_NOTICE,
+    )
+    place = tuning.add_mutually_exclusive_group(required=True)
+    place.add_argument("--labels", type=Path, metavar="DIR", help="scans (in images/ or at the top) and masks/")
+    place.add_argument(
+        "--studies", metavar="DIR|URL", help="a server's studies with labels/final/, or a PACS with SEGs drawn by hand"
+    )
+    tuning.add_argument(
+        "--workdir", type=Path, default=Path("runs/pipeline"), metavar="DIR", help="what is made, kept (%(default)s)"
+    )
+    tuning.add_argument("--steps", type=int, metavar="N", help="most training steps (400)")
+    tuning.add_argument("--learning-rate", type=float, metavar="RATE", help="(0.0001)")
+    tuning.add_argument("--frozen-stages", type=int, metavar="N", help="lower encoder stages that stay, of 5 (3)")
+    tuning.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
+    tuning.add_argument("--processes", type=int, metavar="N", help="that prepare scans (one for each processor)")
+    tuning.add_argument("--progress-file", type=Path, metavar="FILE", help="JSON that tells other programs how far")
+    tuning.add_argument("--unless-unlabelled", action="store_true", help="where nothing is labelled, end without error")
+    tuning.set_defaults(run=_fine_tune)
 
     versions = commands.add_parser(
         "models",

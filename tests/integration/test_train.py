@@ -74,7 +74,8 @@ def test_slicers_client_starts_watches_and_stops_a_training(server: RunningServe
 
     client = MONAILabelClient(server.url, tmpdir=str(tmp_path), client_id="user-xyz")
     info = client.info()
-    assert list(info["trainers"]) == list(info["train_stats"]) == ["amd_das", "matching", "synthesis", "segmentation"]
+    names = ["amd_das", "matching", "synthesis", "segmentation", "fine_tune"]
+    assert list(info["trainers"]) == list(info["train_stats"]) == names
     config = {key: value[0] for key, value in info["trainers"]["amd_das"]["config"].items()}
     assert not client.train_status(check_if_running=True)
 
@@ -116,13 +117,14 @@ def test_what_ohifs_button_does(server: RunningServer) -> None:
         "matching": "SUBMITTED",
         "synthesis": "SUBMITTED",
         "segmentation": "SUBMITTED",
+        "fine_tune": "SUBMITTED",
     }
     running = training(server, check_if_running="true")
     assert (running["status"], running["request"]["preset"]) == ("RUNNING", "shipped")
     assert training(server)["request"]["model"] == "amd_das"
-    assert [job["request"]["model"] for job in training(server, all="true")[-4:]] == list(started.json())  # type: ignore
+    assert [job["request"]["model"] for job in training(server, all="true")[-5:]] == list(started.json())  # type: ignore
     assert server.request("DELETE", "/train/", headers={"Origin": server.url}).json()["status"] == "STOPPED"
-    assert {job["status"] for job in training(server, all="true")[-4:]} == {"STOPPED"}  # type: ignore[index]
+    assert {job["status"] for job in training(server, all="true")[-5:]} == {"STOPPED"}  # type: ignore[index]
 
 
 def test_a_second_training_is_refused_or_stands_in_line(server: RunningServer) -> None:
@@ -142,6 +144,12 @@ def test_a_second_training_is_refused_or_stands_in_line(server: RunningServer) -
         ("/train/amd_das", {"preset": "best"}, 400, "expected one of shipped, smoke, paper"),
         ("/train/amd_das", {"max_epochs": 3}, 400, "unknown 'max_epochs'"),
         ("/train/", {"matching": {"device": "tpu"}}, 400, "'device'"),
+        ("/train/", {"max_epochs": 3}, 400, "unknown 'max_epochs'"),
+        ("/train/", {"steps": 3, "preset": "best"}, 400, "expected one of shipped, smoke, paper"),
+        ("/train/fine_tune", {}, 422, "no scan in"),
+        ("/train/fine_tune", {"preset": "smoke"}, 400, "unknown 'preset'; allowed: steps, learning_rate"),
+        ("/train/fine_tune", {"steps": "many"}, 400, "'steps' is \"many\"; expected a whole number"),
+        ("/train/fine_tune", {"frozen_stages": 9}, 400, "frozen_stages 9: expected 0 to 5"),
         ("/train/amd_das", [1], 400, "dict"),
     ],
 )
@@ -157,11 +165,14 @@ def test_a_training_that_ends_by_itself(server: RunningServer) -> None:
     assert {entry["result"]["status"] for entry in done.values()} == {"DONE"}
     published = "done; model version 20260101-abcdef12 is published"
     assert done["amd_das"]["result"]["details"][-1] == published
+    nothing = done["fine_tune"]["result"]["details"][-1]
+    assert nothing.startswith("nothing was learnt: no scan in") and "has a final label" in nothing
     assert server.request("GET", "/info/").json()["train_stats"]["amd_das"]["percent"] == 100
 
     failed = server.request("POST", "/train/?run_sync=true", json={"preset": "paper"}).json()
-    assert [entry["result"]["status"] for entry in failed.values()] == ["ERROR", "STOPPED", "STOPPED", "STOPPED"]
-    assert training(server)["details"][-1] == "only 3 slices; expected 100 at least"
+    statuses = [entry["result"]["status"] for entry in failed.values()]
+    assert statuses == ["ERROR", "STOPPED", "STOPPED", "STOPPED", "DONE"]
+    assert failed["amd_das"]["result"]["details"][-1] == "only 3 slices; expected 100 at least"
 
 
 def test_a_killed_servers_training_is_found_shown_stopped_and_continued(tmp_path: Path) -> None:

@@ -115,8 +115,8 @@ def test_smoke_training_survives_a_stop_and_a_kill_and_its_model_serves(folder: 
             time.sleep(0.2)
 
         assert server.request("POST", "/train/", json=SMOKE).status_code == 200
-        poll(server, lambda record: record["request"]["model"] == "segmentation" and record["status"] == "DONE")
-        everything = server.request("GET", "/train/?all=true").json()[-4:]
+        poll(server, lambda record: record["request"]["model"] == "fine_tune" and record["status"] == "DONE")
+        everything = server.request("GET", "/train/?all=true").json()[-5:]
         assert [record["request"]["model"] for record in everything] == list(info["trainers"])
         assert {record["status"] for record in everything} == {"DONE"}
         assert not any(" made " in line for record in everything for line in record["details"])

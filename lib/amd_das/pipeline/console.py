@@ -2,12 +2,12 @@
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from tqdm import tqdm
 
@@ -17,7 +17,10 @@ from amd_das.pacs.config import PacsConfig
 from amd_das.pipeline.presets import preset
 from amd_das.pipeline.progress_file import ProgressFile
 from amd_das.pipeline.run import run
-from amd_das.pipeline.steps import PipelineProgress
+from amd_das.pipeline.steps import PipelineCallback, PipelineProgress
+from amd_das.training.progress import StopCheck
+
+Result = TypeVar("Result")
 
 DONE: Final = 0
 STOPPED: Final = 130
@@ -50,6 +53,53 @@ def run_in_terminal(
             synthesis_fit=replace(config.synthesis_fit, device=device),
             segmentation_fit=replace(config.segmentation_fit, device=device),
         )
+    result = work_in_terminal(
+        name,
+        lambda tell, should_stop: run(
+            config,
+            workdir,
+            model_dir,
+            source=source,
+            target=target,
+            until=until,
+            processes=processes,
+            progress=tell,
+            should_stop=should_stop,
+        ),
+        lambda result: Ending(version=result.version),
+        progress_file,
+    )
+    if result is None:
+        return STOPPED
+    for step, made in result.steps.items():
+        sys.stdout.write(f"{step:12} {'made' if made.fresh else 'up to date'}  {made.folder}\n")
+    if result.version:
+        sys.stdout.write(f"published {result.version}. {RESEARCH_NOTICE}\n")
+    return DONE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """What the progress file says in the end."""
+
+    version: str | None = None
+    """The version that was published."""
+
+    note: str = ""
+    """Said instead of it."""
+
+
+def work_in_terminal(
+    name: str,
+    work: Callable[[PipelineCallback, StopCheck], Result],
+    ending: Callable[[Result], Ending],
+    progress_file: Path | None,
+) -> Result | None:
+    """Do the work with a progress bar on stderr; the first Ctrl+C or SIGTERM asks it to stop, and None comes back.
+
+    Raises:
+        AmdDasError, OSError: as ``work`` does; the progress file has been told.
+    """
     file = ProgressFile(progress_file, name) if progress_file else None
     layout = "{percentage:3.0f}% |{bar:24}| {elapsed} {desc}"
     often = 0.1 if sys.stderr.isatty() else 30.0  # seconds; a log file wants few lines
@@ -67,35 +117,22 @@ def run_in_terminal(
                 file.tell(now)
 
         try:
-            result = run(
-                config,
-                workdir,
-                model_dir,
-                source=source,
-                target=target,
-                until=until,
-                processes=processes,
-                progress=tell,
-                should_stop=should_stop,
-            )
+            result = work(tell, should_stop)
         except TrainingStopped as stopped:
             if file:
                 file.end("stopped", error=str(stopped))
             bar.close()
             sys.stderr.write(f"{stopped}\n")
-            return STOPPED
+            return None
         except BaseException as error:
             if file:
                 known = isinstance(error, AmdDasError | OSError)
                 file.end("error", error=str(error) if known else f"{type(error).__name__}: {error}")
             raise
     if file:
-        file.end("done", version=result.version)
-    for step, made in result.steps.items():
-        sys.stdout.write(f"{step:12} {'made' if made.fresh else 'up to date'}  {made.folder}\n")
-    if result.version:
-        sys.stdout.write(f"published {result.version}. {RESEARCH_NOTICE}\n")
-    return DONE
+        said = ending(result)
+        file.end("done", version=said.version, note=said.note)
+    return result
 
 
 def describe(now: PipelineProgress) -> str:

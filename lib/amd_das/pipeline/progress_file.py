@@ -31,6 +31,7 @@ class ProgressFile:
             "seconds": 0.0,
             "error": None,
             "version": None,
+            "note": "",
         }
         self._write()
 
@@ -51,9 +52,9 @@ class ProgressFile:
         if time.monotonic() - self._written > 1 or (now.step, self._state["message"]) != before:
             self._write()
 
-    def end(self, status: Status, *, error: str | None = None, version: str | None = None) -> None:
-        """The last word."""
-        self._state |= {"status": status, "error": error, "version": version}
+    def end(self, status: Status, *, error: str | None = None, version: str | None = None, note: str = "") -> None:
+        """The last word; ``note`` says what came of it, where that is more than a published version."""
+        self._state |= {"status": status, "error": error, "version": version, "note": note}
         if status == "done":
             self._state |= {"overall": 1.0, "seconds_left": 0.0}
         self._write()

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,13 +14,13 @@ from amd_das_app.requests.names import quoted
 from amd_das_app.state import ServerState, State, monai_label_app
 from amd_das_app.training.job_record import Job
 from amd_das_app.training.jobs import LOOK_EVERY_S
-from amd_das_app.training.tasks import PipelineTrainTask
+from amd_das_app.training.process_task import ProcessTrainTask
 
 router = APIRouter(prefix="/train", tags=["Train"])
 
 
-def _trainers() -> dict[str, PipelineTrainTask]:
-    trainers: dict[str, PipelineTrainTask] = monai_label_app()._trainers
+def _trainers() -> dict[str, ProcessTrainTask]:
+    trainers: dict[str, ProcessTrainTask] = monai_label_app()._trainers
     if not trainers:
         raise NotFoundError("this server has no trainers")
     return trainers
@@ -47,11 +47,11 @@ async def train_status(state: State, all: bool = False, check_if_running: bool =
     return [await _record(state, one) for one in state.jobs.jobs] if all else await _record(state, job)
 
 
-@router.post("/{model}", summary="Train: the whole pipeline (amd_das) or up to one of its steps")
+@router.post("/{model}", summary="Train: the whole pipeline (amd_das), up to one of its steps, or fine_tune")
 async def train(
     state: State, model: str, params: dict[str, Any] | None = None, run_sync: bool = False, enqueue: bool = False
 ) -> dict[str, Any]:
-    """Params: preset ("shipped", "smoke" or "paper") and device. 429 while another is at work, unless ``enqueue``."""
+    """Params as ``/info/`` lists them for each trainer. 429 while another is at work, unless ``enqueue``."""
     trainers = _trainers()
     if model not in trainers:
         raise NotFoundError(f"no trainer {quoted(model)}; there are: {', '.join(trainers)}")
@@ -59,32 +59,49 @@ async def train(
     chosen = task.parse(params or {})
     if not enqueue:
         state.jobs.require_free()
-    await in_thread(task.training.check, chosen)
+    await in_thread(task.check, chosen)
     job = await in_thread(partial(task.submit, state.jobs, chosen, enqueue=enqueue))
     if run_sync:
         await _end_of(job)
     return await _record(state, job)
 
 
-def params_of(model: str, params: Mapping[str, Any], trainers: Mapping[str, Any]) -> dict[str, Any]:
-    """One trainer's part of the params of all: its own object, and what stands beside the objects."""
+def params_of(
+    model: str, params: Mapping[str, Any], trainers: Mapping[str, Any], foreign: Collection[str] = ()
+) -> dict[str, Any]:
+    """One trainer's part of the params of all: its own object, and what stands beside the objects.
+
+    Of the latter, the keys that only other trainers know (``foreign``) are left out.
+    """
     own = params.get(model) or {}
     if not isinstance(own, dict):
         raise ConfigError(f"params: {model!r} should be an object such as {{}}")
-    return {key: value for key, value in params.items() if key not in trainers} | own
+    return {key: value for key, value in params.items() if key not in trainers and key not in foreign} | own
 
 
 @router.post("/", summary="Start every trainer, one after the other")
 async def train_all(state: State, params: dict[str, Any] | None = None, run_sync: bool = False) -> dict[str, Any]:
-    """What is up to date ends at once. Params: one object per trainer, by its name, or one for all."""
-    trainers = _trainers()
-    chosen = {name: task.parse(params_of(name, params or {}, trainers)) for name, task in trainers.items()}
-    for one in set(chosen.values()):
-        await in_thread(next(iter(trainers.values())).training.check, one)
+    """What is up to date ends at once, and so does fine_tune while nothing is labelled.
 
-    group = str(uuid.uuid4())
+    Params: one object per trainer, by its name, or one for all.
+    """
+    trainers = _trainers()
+    offered = {name: task.config().keys() for name, task in trainers.items()}
+    known = set().union(*offered.values())
+    chosen = {
+        name: task.parse(params_of(name, params or {}, trainers, known - offered[name]))
+        for name, task in trainers.items()
+    }
+    checked: dict[Any, Any] = {}
+    for name, task in trainers.items():
+        kind = (type(task), chosen[name])
+        if kind not in checked:  # trainers of one kind share the check
+            checked[kind] = await in_thread(task.check_among_all, chosen[name])
+        chosen[name] = checked[kind]
+
+    groups = {type(task): str(uuid.uuid4()) for task in trainers.values()}  # fine-tuning needs no step of the pipeline
     jobs = [
-        await in_thread(partial(task.submit, state.jobs, chosen[name], group=group, enqueue=True))
+        await in_thread(partial(task.submit, state.jobs, chosen[name], group=groups[type(task)], enqueue=True))
         for name, task in trainers.items()
     ]
     if run_sync:

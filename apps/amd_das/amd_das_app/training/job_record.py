@@ -95,6 +95,8 @@ def outcome(job: Job, folder: Path, exit_status: int | None) -> tuple[str, str]:
     said = progress.get("status") if exit_status is None else None
     if exit_status == 0 or said == "done":
         version = progress.get("version")
+        if note := progress.get("note"):
+            return "DONE", str(note)
         return "DONE", f"done; model version {version} is published" if version else "done"
     if job.stopping or exit_status == _STOPPED_STATUS or said == "stopped":
         return "STOPPED", f"stopped; {GOES_ON}"

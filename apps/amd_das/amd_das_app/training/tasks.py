@@ -1,4 +1,4 @@
-"""The trainers: the pipeline, whole or up to one of its steps, as MONAI Label's train tasks."""
+"""The trainers: the pipeline, whole or up to one of its steps, and fine-tuning, as MONAI Label's train tasks."""
 
 import hashlib
 import json
@@ -8,17 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from monailabel.interfaces.datastore import Datastore
-from monailabel.interfaces.tasks.train import TrainTask
-from monailabel.utils.others.generic import device_map
-
-from amd_das.errors import ConfigError, NotFoundError, TrainingError
+from amd_das.errors import ConfigError, NotFoundError
 from amd_das.models import default_model_dir
 from amd_das_app.requests.params import parse_device
 from amd_das_app.settings import ServerSettings
-from amd_das_app.training.job_record import Job
-from amd_das_app.training.jobs import JobManager
-from amd_das_app.training.reports import read_stats
+from amd_das_app.training.fine_tune_task import FINE_TUNE, FineTuneTask
+from amd_das_app.training.process_task import HINTS, ProcessTrainTask, is_dicomweb
 
 PRESETS: Final = ("shipped", "smoke", "paper")
 """The first is the default, as in 3D Slicer's drop-down."""
@@ -26,12 +21,7 @@ PRESETS: Final = ("shipped", "smoke", "paper")
 CONF_SOURCE: Final = "source"
 """Key of the app's configuration: ``--conf source DIR``."""
 
-_HINTS: Final = frozenset(
-    {"client_id", "dataset", "gpus", "local_rank", "model", "multi_gpu", "name", "run_id", "tracking"}
-)
-"""What MONAI Label and its clients send along and no result depends on."""
-
-_ALLOWED: Final = ("preset", "device", *sorted(_HINTS))
+_ALLOWED: Final = ("preset", "device", *sorted(HINTS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +94,7 @@ class Training:
         from amd_das.pipeline.presets import preset
         from amd_das.pipeline.run import check
 
-        in_pacs = _is_dicomweb(self.studies)
+        in_pacs = is_dicomweb(self.studies)
         target = PacsConfig.from_environment(self.studies) if in_pacs else Path(self.studies)
         check(preset(params.preset), source=self.source, target=target)
 
@@ -124,12 +114,8 @@ class Training:
         return [sys.executable, "-m", "amd_das.cli", "pipeline", *given]
 
 
-def _is_dicomweb(studies: str) -> bool:
-    return studies.startswith(("http://", "https://"))
-
-
 def _whole(studies: str) -> str:
-    return studies if _is_dicomweb(studies) else str(Path(studies).expanduser().resolve())
+    return studies if is_dicomweb(studies) else str(Path(studies).expanduser().resolve())
 
 
 def training_folder(studies: str, settings: ServerSettings) -> Path:
@@ -139,63 +125,36 @@ def training_folder(studies: str, settings: ServerSettings) -> Path:
     return settings.runs_folder / f"{name}-{hashlib.sha256(studies.encode()).hexdigest()[:8]}"
 
 
-class PipelineTrainTask(TrainTask):
+class PipelineTrainTask(ProcessTrainTask):
     """The pipeline up to one of its steps."""
 
     def __init__(self, name: str, until: str, purpose: str, training: Training, settings: ServerSettings) -> None:
-        super().__init__(f"{purpose} Source: {training.source_in_words}. Target: this server's scans, unlabelled.")
-        self.name = name
+        description = f"{purpose} Source: {training.source_in_words}. Target: this server's scans, unlabelled."
+        super().__init__(name, description, training.folder, settings)
         self.until = until
         self.training = training
-        self.settings = settings
-        self.devices = {shown: "cuda:0" if name == "cuda" else name for shown, name in device_map().items()}
 
     def config(self) -> dict[str, Any]:
         """Drop-downs in 3D Slicer, the first entry of each being the default."""
         return {"preset": list(PRESETS), "device": list(self.devices)}
 
-    def stats(self) -> dict[str, Any]:
-        """How far the last training of this trainer is or got."""
-        return read_stats(self.training.folder, self.name)
-
     def parse(self, given: Mapping[str, Any]) -> TrainParams:
-        """A client's params; raises ConfigError."""
         return parse_train_params(given, self.devices)
 
-    def submit(self, jobs: JobManager, params: TrainParams, *, group: str = "", enqueue: bool = False) -> Job:
-        """Start the job or put it in line; raises as :meth:`JobManager.submit` does."""
-        return jobs.submit(
-            self.name,
-            params.as_request(),
-            lambda progress: self.training.command(self.until, params, progress),
-            about=f"{self.name}: preset {params.preset}, source {self.training.source_in_words}, "
-            f"target the scans in {self.training.studies}",
-            group=group,
-            enqueue=enqueue,
+    def check(self, params: TrainParams) -> None:
+        self.training.check(params)
+
+    def command(self, params: TrainParams, progress: Path) -> list[str]:
+        return self.training.command(self.until, params, progress)
+
+    def about(self, params: TrainParams) -> str:
+        return (
+            f"{self.name}: preset {params.preset}, source {self.training.source_in_words}, "
+            f"target the scans in {self.training.studies}"
         )
 
-    def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
-        """MONAI Label's own way in: works until the training is over, and returns its state.
 
-        Raises:
-            TrainingError: it could not finish.
-        """
-        params = self.parse(request)
-        self.training.check(params)
-        jobs = JobManager(self.training.folder, stop_seconds=self.settings.stop_seconds)
-        jobs.find()
-        job = self.submit(jobs, params)
-        try:
-            jobs.wait(job)
-        except BaseException:
-            jobs.stop()
-            raise
-        if job.status != "DONE":
-            raise TrainingError(f"{self.name}: {job.note}")
-        return self.stats()
-
-
-def make_trainers(training: Training, settings: ServerSettings) -> dict[str, TrainTask]:
+def make_trainers(training: Training, settings: ServerSettings) -> dict[str, ProcessTrainTask]:
     """All trainers; the whole pipeline comes first, because Slicer and OHIF show the first one's progress only."""
     steps = {
         "amd_das": ("publication", "Learns to segment head CT from labelled FLAIR MRI, and puts the model to use."),
@@ -203,6 +162,7 @@ def make_trainers(training: Training, settings: ServerSettings) -> dict[str, Tra
         "synthesis": ("translation", "Second part of it: learns to translate MRI to CT, and translates the slices."),
         "segmentation": ("segmentation", "Third part of it: learns to segment; nothing is published."),
     }
-    return {
+    pipeline = {
         name: PipelineTrainTask(name, until, purpose, training, settings) for name, (until, purpose) in steps.items()
     }
+    return {**pipeline, FINE_TUNE: FineTuneTask(training.studies, training.folder, settings)}

@@ -1,0 +1,117 @@
+"""What decides a fine-tuning. The paper only says that training goes on from AMD-DAS's weights; numbers are ours."""
+
+from dataclasses import dataclass, field
+
+from amd_das.errors import ConfigError
+from amd_das.segmentation.augment import RICH, AugmentConfig
+from amd_das.slices.prepare import PrepareConfig
+from amd_das.training.device import Precision
+
+STAGES = 5
+"""Of the encoder; `FineTuneConfig.frozen_stages` counts from the image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleConfig:
+    """When a challenger is not worse than the champion."""
+
+    margin_dice: float = 0.02
+    """Mean Dice on held-out bleeds may be lower by so much."""
+
+    margin_ml: float = 0.5
+    """Mean false-positive volume on held-out scans without a bleed may be higher by so much, mL."""
+
+    few: int = 6
+    """From so many volumes on, a one-sided bootstrap bound of the mean must hold the margin, not the mean itself."""
+
+    confidence: float = 0.9
+    """Of that bound."""
+
+    worst_drop: float = 0.15
+    """With fewer volumes than ``few``, Dice may fall by so much in none of them."""
+
+    missed_ml: float = 1.0
+    """A bleed of at least so many mL that the champion touches must not be missed altogether."""
+
+    forgotten: float = 0.1
+    """With fewer bleeds than ``few``, Dice on held-out pseudo-CT may fall by so much."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.margin_dice < 1.0 or not 0.0 < self.worst_drop <= 1.0 or self.margin_ml < 0.0:
+            raise ConfigError(
+                f"margin_dice {self.margin_dice}, worst_drop {self.worst_drop}, margin_ml {self.margin_ml}: expected "
+                "0 or more, the first two at most 1"
+            )
+        if not 0.5 < self.confidence < 1.0 or self.few < 2 or self.missed_ml < 0.0:
+            raise ConfigError(
+                f"confidence {self.confidence}, few {self.few}, missed_ml {self.missed_ml}: expected 0.5 to 1, at "
+                "least 2, and 0 or more"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuneConfig:
+    """One fine-tuning."""
+
+    steps: int = 400
+    """At most so many optimiser steps."""
+
+    few_steps: int = 80
+    """Exactly so many where no labelled patient is held out: nothing could say when to stop."""
+
+    learning_rate: float = 1e-4
+    """Peak of AdamW's cosine; a fifteenth of what the weights were made with."""
+
+    frozen_stages: int = 3
+    """Encoder stages, from the image on, that stay as they are, of 5: they see edges and grey values, which few labels
+    cannot teach better."""
+
+    frozen_statistics: bool = True
+    """Whether batch normalisation keeps its running statistics: batches of a few heads are no sample of all heads."""
+
+    batch: int = 12
+    patch: int = 160
+    """Side of the squares cut out around lesions and elsewhere, pixels."""
+
+    pseudo_ct_share: float = 0.5
+    """Part of each batch that is pseudo-CT, where there is any: so that what was known is not forgotten."""
+
+    lesion_share: float = 0.6
+    """Part of the slices that show a lesion, where there are both kinds."""
+
+    augment: AugmentConfig = field(default_factory=lambda: RICH)
+
+    average: float = 0.98
+    """Decay of the running average of the weights, which is what is kept."""
+
+    validate_steps: int = 40
+    """The held-out slices are looked at every so many steps."""
+
+    patience: int = 4
+    """Training ends when so many looks in a row were no better than the best."""
+
+    judge_slices: int = 240
+    """At most so many held-out slices are looked at, evenly spread."""
+
+    rule: RuleConfig = field(default_factory=RuleConfig)
+    """Champion against challenger."""
+
+    prepare: PrepareConfig = field(default_factory=lambda: PrepareConfig(least_slices=1, lesions_needed=False))
+
+    device: str = "auto"
+    precision: Precision = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "few_steps", "batch", "validate_steps", "patience", "judge_slices"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} {getattr(self, name)}: expected at least 1")
+        if not 32 <= self.patch <= 240:
+            raise ConfigError(f"patch {self.patch}: expected 32 to 240 pixels")
+        if not 0.0 < self.learning_rate <= 0.1:
+            raise ConfigError(f"learning_rate {self.learning_rate}: expected above 0 and at most 0.1")
+        if not 0 <= self.frozen_stages <= STAGES:
+            raise ConfigError(f"frozen_stages {self.frozen_stages}: expected 0 to {STAGES}")
+        for name in ("pseudo_ct_share", "lesion_share", "average"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ConfigError(f"{name} {getattr(self, name)}: expected 0 or more and below 1")
