@@ -249,3 +249,17 @@ def test_the_gpu_agrees_with_the_cpu(model: LoadedModel, head: Head) -> None:
 def test_the_default_device_is_the_gpu_where_there_is_one(model: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictor_module, "default_device", lambda: torch.device("cpu"))
     assert Predictor(model).device == torch.device("cpu")
+
+
+def test_the_probability_map_lies_on_the_volume_and_gives_the_same_outline(model: LoadedModel, head: Head) -> None:
+    volume = head.volume()
+    predictor = Predictor(model, CONFIG, "cpu")
+    found = predictor.probability_map(volume)
+    on_volume = found.on_volume()
+    assert (on_volume.shape, on_volume.dtype) == (volume.shape, np.float32)
+    assert on_volume.min() >= 0
+    assert on_volume.max() <= 1
+    result = predictor.segment(volume)
+    np.testing.assert_array_equal(found.outline(CONFIG), result.mask)
+    assert (on_volume[result.mask > 0] >= CONFIG.threshold).all()
+    assert found.warnings == result.warnings

@@ -97,6 +97,32 @@ class Segmentation:
     """Seconds taken by each step, and "total"."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ProbabilityMap:
+    """What the network says of one volume, before anything is decided."""
+
+    prepared: Preprocessed
+    """The slices it saw, and the way from the volume's voxels to them and back."""
+
+    slices: np.ndarray
+    """(Z, 240, 240) float32 probabilities in [0, 1] on those slices, 0 outside the brain."""
+
+    warnings: tuple[str, ...]
+    """Of the input and of the computation."""
+
+    def on_volume(self) -> np.ndarray:
+        """(I, J, K) float32 probabilities in [0, 1] on the volume's own grid, linear in between."""
+        return self.prepared.grid.backward(self.slices)
+
+    def outline(self, config: InferenceConfig) -> np.ndarray:
+        """(I, J, K) uint8 on the volume's own grid: 1 from the threshold on, without components that are too small."""
+        grid = self.prepared.grid
+        mask = np.zeros(grid.shape, np.uint8)
+        bleeding = binarise(grid.backward_axial(self.slices), config.threshold)
+        grid.axial(mask)[...] = drop_small(bleeding, grid.voxel_ml, config.min_component_ml)
+        return mask
+
+
 class Predictor:
     """Segments volumes with one model on one device; several threads may call it at once."""
 
@@ -139,18 +165,10 @@ class Predictor:
         latencies: dict[str, float] = {}
         started = time.perf_counter()
         tell("finding the brain", 0.0)
-        with _timed(latencies, "preprocess"):
-            prepared = preprocess(volume, config.preprocess)
-        with _timed(latencies, "network"):
-            found, warnings = self._probabilities(
-                prepared, config, lambda done: tell("looking for hemorrhage", 0.2 + 0.7 * done)
-            )
+        found = self._map(volume, config, tell, latencies)
         tell("outlining", 0.9)
         with _timed(latencies, "postprocess"):
-            mask = np.zeros(volume.shape, np.uint8)
-            bleeding = binarise(prepared.grid.backward_axial(found), config.threshold)
-            bleeding = drop_small(bleeding, prepared.grid.voxel_ml, config.min_component_ml)
-            prepared.grid.axial(mask)[...] = bleeding
+            mask = found.outline(config)
         tell("measuring", 0.95)
         with _timed(latencies, "measure"):
             measurement = measure(mask, volume)
@@ -161,9 +179,24 @@ class Predictor:
             mask=mask,
             measurement=measurement,
             model=self.info,
-            warnings=prepared.warnings + warnings,
+            warnings=found.warnings,
             latencies=latencies,
         )
+
+    def probability_map(self, volume: Volume, config: InferenceConfig | None = None) -> ProbabilityMap:
+        """What :meth:`segment` decides by; raises InputError as it does."""
+        return self._map(volume, config or self.config, lambda stage, fraction: None, {})
+
+    def _map(
+        self, volume: Volume, config: InferenceConfig, tell: Progress, latencies: dict[str, float]
+    ) -> ProbabilityMap:
+        with _timed(latencies, "preprocess"):
+            prepared = preprocess(volume, config.preprocess)
+        with _timed(latencies, "network"):
+            found, warnings = self._probabilities(
+                prepared, config, lambda done: tell("looking for hemorrhage", 0.2 + 0.7 * done)
+            )
+        return ProbabilityMap(prepared=prepared, slices=found, warnings=prepared.warnings + warnings)
 
     def probabilities(self, prepared: Preprocessed, config: InferenceConfig | None = None) -> np.ndarray:
         """Preprocessed slices → (Z, 240, 240) float32 probabilities in [0, 1], 0 outside the brain."""
