@@ -29,7 +29,8 @@ def source(tmp_path: Path) -> list[CaseFiles]:
 
 
 def content(store: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in store.iterdir()}
+    """Every file but the split, in which those who came first have their place first."""
+    return {path.name: path.read_bytes() for path in store.iterdir() if "split" not in path.name}
 
 
 def run(cases: Sequence[CaseFiles], store: Path, **options: object) -> prepare_module.PrepareReport:

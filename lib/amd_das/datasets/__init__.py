@@ -1,9 +1,20 @@
-"""Where cases lie on disk, and each as an image with its mask: one module for every layout or public data set.
+"""Where cases lie on disk, and each as an image with its mask: one module for every public data set.
 
-A module offers functions that take a folder and return :class:`CaseFiles`, without reading pixels; ``volumes`` reads
-one of them.
+A module offers a :class:`Layout`, which finds the :class:`CaseFiles` of a folder without reading pixels; ``registry``
+knows them all and tells which one a folder has; ``volumes`` reads a case.
 """
 
-from amd_das.datasets.folders import CaseFiles, Remote, at_hand, head_cts, labelled_mri
+from amd_das.datasets.folders import CaseFiles, Lesion, Remote, Subtype, at_hand, head_cts, labelled_mri
+from amd_das.datasets.registry import DataSet, find_cases
 
-__all__ = ["CaseFiles", "Remote", "at_hand", "head_cts", "labelled_mri"]
+__all__ = [
+    "CaseFiles",
+    "DataSet",
+    "Lesion",
+    "Remote",
+    "Subtype",
+    "at_hand",
+    "find_cases",
+    "head_cts",
+    "labelled_mri",
+]

@@ -2,22 +2,33 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol, get_args
 
+import numpy as np
 from pydicom import dcmread
 
 from amd_das.errors import NotFoundError, TrainingError
-from amd_das.reading import Input, find_inputs
+from amd_das.reading import Input, ReadingConfig, find_inputs
 from amd_das.reading.inputs import NIFTI_SUFFIXES, NRRD_SUFFIXES
+from amd_das.volume import Volume
 
 logger = logging.getLogger(__name__)
 
 MRI_LAYOUTS: Final = (("imagesTr", "labelsTr"), ("images", "masks"))
 """Folders of images and of masks: the Medical Segmentation Decathlon's, and `amd-das phantom`'s."""
+
+
+Subtype = Literal["edh", "iph", "ivh", "sah", "sdh"]
+"""Epidural, intraparenchymal, intraventricular, subarachnoid, subdural hemorrhage."""
+
+SUBTYPES: Final = get_args(Subtype)
+
+Lesion = Literal["glioma", "iph", "any"]
+"""What a mask outlines: whole tumour, intraparenchymal hemorrhage alone, or hemorrhage of any kind."""
 
 
 class Remote(Protocol):
@@ -55,6 +66,36 @@ class CaseFiles:
 
     remote: Remote | None = None
     """Where the series is to be had; None where it is here."""
+
+    channel: int = 0
+    """Which volume of a four-dimensional NIfTI file is the image."""
+
+    lesion: Lesion | None = None
+    """What the mask outlines; None where only the user knows."""
+
+    mask_values: tuple[int, ...] = ()
+    """Values of the mask that are that lesion; empty: everything above 0."""
+
+    mask_slices: frozenset[int] | None = None
+    """Numbers along the mask's last axis that count, from 0; None: all."""
+
+    subtypes: frozenset[Subtype] | None = None
+    """Kinds of hemorrhage the set names for the scan; empty: none; None where it does not say."""
+
+    slice_subtypes: Mapping[str, frozenset[Subtype]] = field(default_factory=dict)
+    """The same for single slices: by the file's name without suffix (DICOM), or by the number along the last axis."""
+
+    split: str = ""
+    """The part of the set as its authors divided it; empty where they did not."""
+
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """What else is recorded of the case: the set, a window that was undone."""
+
+    load_image: "Callable[[CaseFiles, ReadingConfig], Volume] | None" = None
+    """For what is no NIfTI, NRRD or DICOM; a function of a module, since other processes get it."""
+
+    load_mask: "Callable[[CaseFiles, ReadingConfig], np.ndarray] | None" = None
+    """The same for the mask: (I, J, K) integers on the grid of the image."""
 
 
 @contextmanager

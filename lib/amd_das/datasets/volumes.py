@@ -21,25 +21,27 @@ _SAME_PLACE = 0.1  # of a voxel's shortest edge
 
 
 def read_image(files: CaseFiles, config: ReadingConfig | None = None) -> Volume:
-    """The image; of a NIfTI file with several channels the first, and nothing more of it is read.
+    """The image; of a NIfTI file with several channels the case's one, and nothing more of it is read.
 
     Raises:
-        InputError: see :func:`amd_das.reading.read_volume`.
+        InputError: see :func:`amd_das.reading.read_volume`; the channel is not there.
     """
+    if files.load_image is not None:
+        return files.load_image(files, config or ReadingConfig())
     if files.series:
         return read_volume(
             Input(path=files.image, files=files.series, kind="dicom", case_id=files.case, description="DICOM series"),
             config,
         )
     if files.image.name.lower().endswith(NIFTI_SUFFIXES):
-        first = _first_channel(files, config or ReadingConfig())
-        if first is not None:
-            return first
+        channel = _channel(files, config or ReadingConfig())
+        if channel is not None:
+            return channel
     return read_volume(files.image, config)
 
 
 def read_mask(files: CaseFiles, like: Volume, config: ReadingConfig | None = None) -> np.ndarray:
-    """The mask, on the grid of its image: (I, J, K) bool, everything above 0.
+    """The mask, on the grid of its image: (I, J, K) bool, where the case's lesion is.
 
     Raises:
         UnreadableError: there is no mask, or it is damaged.
@@ -47,30 +49,41 @@ def read_mask(files: CaseFiles, like: Volume, config: ReadingConfig | None = Non
     """
     if files.mask is None:
         raise UnreadableError(f"{files.case} has no mask; expected one beside the others, named like the image")
-    mask = read_volume(files.mask, config)
+    mask, place = _mask(files, config or ReadingConfig())
     if mask.shape != like.shape:
         raise GeometryError(
             f"the mask {files.mask.name} has shape {mask.shape}, its image {like.shape}; expected the same grid. "
             "Resample the mask to its image."
         )
-    if mask.spacing_known and like.spacing_known:
+    if place is not None and place.spacing_known and like.spacing_known:
         corners = np.indices((2, 2, 2)).reshape(3, -1) * (np.array(like.shape)[:, None] - 1)
-        apart = (mask.affine - like.affine)[:3] @ np.vstack([corners, np.ones(8)])
+        apart = (place.affine - like.affine)[:3] @ np.vstack([corners, np.ones(8)])
         furthest = float(np.linalg.norm(apart, axis=0).max())
         if furthest > _SAME_PLACE * like.spacing.min():
             raise GeometryError(
                 f"the mask {files.mask.name} lies up to {furthest:.1f} mm aside of its image; expected the same grid. "
                 "Resample the mask to its image."
             )
-    return mask.array > 0
+    return mask
 
 
 def has_lesion(files: CaseFiles, config: ReadingConfig | None = None) -> bool:
-    """Whether the mask is there, readable, and above 0 anywhere."""
+    """Whether the mask is there, readable, and shows the case's lesion anywhere."""
     try:
-        return files.mask is not None and bool((read_volume(files.mask, config).array > 0).any())
+        return files.mask is not None and bool(_mask(files, config or ReadingConfig())[0].any())
     except InputError:
         return False
+
+
+def _mask(files: CaseFiles, config: ReadingConfig) -> tuple[np.ndarray, Volume | None]:
+    """(I, J, K) bool, and where it lies in space if its file says so."""
+    assert files.mask is not None
+    place = read_volume(files.mask, config) if files.load_mask is None else None
+    values = place.array if place is not None else files.load_mask(files, config)  # type: ignore[misc]
+    mask = np.isin(values, files.mask_values) if files.mask_values else values > 0
+    if files.mask_slices is not None:
+        mask[:, :, [number for number in range(mask.shape[2]) if number not in files.mask_slices]] = False
+    return mask, place
 
 
 def sha256(files: CaseFiles) -> str:
@@ -85,18 +98,24 @@ def sha256(files: CaseFiles) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
 
 
-def _first_channel(files: CaseFiles, config: ReadingConfig) -> Volume | None:
-    """The first channel of a four-dimensional NIfTI file; None for any other, which `read_volume` reads or refuses."""
+def _channel(files: CaseFiles, config: ReadingConfig) -> Volume | None:
+    """One channel of a four-dimensional NIfTI file; None for any other, which `read_volume` reads or refuses."""
     name = files.image.name
     check_file_size([files.image], name, config)
     try:
         image: Any = nibabel.load(files.image)
-        if len(image.shape) != 4 or image.shape[3] < 2:
+        count = image.shape[3] if len(image.shape) == 4 else 1
+        if files.channel >= count:
+            raise GeometryError(
+                f"{name} holds {count} channel(s); expected FLAIR as number {files.channel}, counted from 0. Give the "
+                "images as they are distributed."
+            )
+        if count < 2:
             return None
         check_number_type(image.get_data_dtype(), name)
         check_shape(image.shape[:3], name, config)
         affine = check_affine(image.affine, name)
-        array = np.asarray(image.dataobj[..., 0], np.float32)
+        array = np.asarray(image.dataobj[..., files.channel], np.float32)
     except (ImageFileError, HeaderDataError, EOFError, OSError, ValueError, zlib.error) as error:
         raise UnreadableError(f"{name} is damaged ({error}); copy or export it again") from error
     placed = image.header["sform_code"] > 0 or image.header["qform_code"] > 0

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from amd_das.datasets import CaseFiles, head_cts, labelled_mri
+from amd_das.datasets import CaseFiles
 from amd_das.errors import ConfigError, TrainingError, TrainingStopped
-from amd_das.pacs.cases import pacs_cts
 from amd_das.pacs.config import PacsConfig
 from amd_das.pipeline import stages
 from amd_das.pipeline.config import PipelineConfig
+from amd_das.pipeline.places import cases_of
 from amd_das.pipeline.steps import PipelineCallback, Runner, StepResult, only_one
 from amd_das.slices import Domain
 from amd_das.slices.cases import prepare_case
@@ -60,17 +60,16 @@ def check(
     """
     _steps_of(config, until)
     if source is not None:
-        cases = labelled_mri(source)
+        cases = cases_of(source, "source", labelled=True)
         if not any(case.mask for case in cases):
             raise TrainingError(
                 f"none of the {len(cases)} MRIs in {source} has a mask; expected labelsTr/NAME.nii.gz or "
                 "masks/NAME-glioma.nii.gz for each image NAME.nii.gz"
             )
         _check_cases([case for case in cases if case.mask], "source", source, config)
-    if isinstance(target, PacsConfig):
-        _check_cases(pacs_cts(target), "target", f"the PACS at {target.shown}", config)
-    elif target is not None:
-        _check_cases(head_cts(target), "target", target, config)
+    if target is not None:
+        where = f"the PACS at {target.shown}" if isinstance(target, PacsConfig) else target
+        _check_cases(cases_of(target, "target", labelled=False), "target", where, config)
 
 
 def _check_cases(cases: Sequence[CaseFiles], domain: Domain, folder: Path | str, config: PipelineConfig) -> None:
@@ -114,8 +113,8 @@ def run(
         config: usually a preset.
         workdir: receives a folder for each step; kept, so that the next run does only what changed.
         model_dir: receives the new version.
-        source: labelled MRI (:func:`amd_das.datasets.labelled_mri`); None for phantom FLAIR.
-        target: head CT, in a folder (:func:`amd_das.datasets.head_cts`) or a PACS; None for phantom CT.
+        source: labelled MRI in a layout of :mod:`amd_das.datasets`; None for phantom FLAIR.
+        target: head CT, in a folder of such a layout or in a PACS; None for phantom CT.
         until: the last step to be run.
         processes: that prepare cases; None for one for each processor.
         progress: told about once a second.

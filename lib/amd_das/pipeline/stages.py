@@ -9,15 +9,17 @@ from typing import Any, Final
 
 import numpy as np
 
-from amd_das.datasets import CaseFiles, head_cts, labelled_mri
+from amd_das.datasets import CaseFiles
+from amd_das.datasets.splits import FILE_NAME as SPLIT
 from amd_das.errors import TrainingStopped
+from amd_das.files import write_whole
 from amd_das.matching import Matches, match, write_sheet
 from amd_das.models import list_versions
 from amd_das.networks.fcn import Fcn
-from amd_das.pacs.cases import pacs_cts
 from amd_das.pacs.config import PacsConfig
 from amd_das.phantom.files import Kind, write_cases
 from amd_das.pipeline.config import PipelineConfig
+from amd_das.pipeline.places import cases_of
 from amd_das.pipeline.publication import publish
 from amd_das.pipeline.steps import Report, Step, StepResult
 from amd_das.segmentation.batches import adaptation_batches, split_patients
@@ -67,42 +69,37 @@ def target(context: Context, place: Path | PacsConfig | None) -> Step:
 def _prepared(
     context: Context, domain: Domain, kind: Kind, place: Path | PacsConfig | None, heads: int, *, labelled: bool
 ) -> Step:
-    config = context.config.prepare
+    config = replace(context.config.prepare, validation_share=context.config.validation_share)
     if place is None:
         if domain == "source":
             config = replace(config, source_slices=(0, 154))  # phantoms hold few slices, over the whole brain
         data: Any = {"phantom": kind, "first_seed": FIRST_SEEDS[kind], "heads": heads}
     else:
-        data = sorted(stamp for case in _cases(place, domain) for stamp in _stamps(case))
+        data = sorted(stamp for case in cases_of(place, domain, labelled=labelled) for stamp in _stamps(case))
 
     def make(output: Path, report: Report) -> Mapping[str, Any]:
         cases = place or _rendered(context, output / PHANTOMS, kind, heads, report)
-        masks = output / PHANTOMS / "masks" if place is None and labelled else None
+        masks = output / PHANTOMS / "masks" if place is None and labelled and domain == "target" else None
         before = heads if place is None else 0
 
         def tell(done: int, total: int, case: str) -> None:
             report(before + done, before + total)
 
         outcome = prepare(
-            _cases(cases, domain, masks),
+            cases_of(cases, domain, labelled=labelled, masks=masks),
             output / SLICES,
             domain,
             config,
             processes=context.processes,
             progress=tell,
             should_stop=context.should_stop,
+            split=output.parent / f"split-{domain}.json",
         )
         shutil.rmtree(output / PHANTOMS, ignore_errors=True)  # with the masks, which the target must not have
         return {"cases": outcome.cases, "slices": outcome.slices, "failures": dict(outcome.failures)}
 
     inputs = {"data": data, "labelled": labelled, "prepare": config.record(domain)}
     return Step(name=domain, inputs=inputs, make=make)
-
-
-def _cases(place: Path | PacsConfig, domain: Domain, masks: Path | None = None) -> list[CaseFiles]:
-    if isinstance(place, PacsConfig):
-        return pacs_cts(place)
-    return labelled_mri(place) if domain == "source" else head_cts(place, masks)
 
 
 def _stamps(case: CaseFiles) -> list[list[Any]]:
@@ -206,6 +203,9 @@ def translation(context: Context, done: Done) -> Step:
             progress=report,
             should_stop=context.should_stop,
         )
+        split = source.directory / SPLIT
+        if split.exists():
+            write_whole(store.directory / SPLIT, split.read_bytes())
         return {"slices": len(store)}
 
     return Step(name="translation", inputs=_keys(done, "synthesis"), make=make)

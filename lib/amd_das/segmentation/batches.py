@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
+from amd_das.datasets.splits import FILE_NAME as SPLIT
+from amd_das.datasets.splits import known
 from amd_das.errors import ConfigError, TrainingError
 from amd_das.segmentation.augment import NONE, PAPER, AugmentConfig, augment
 from amd_das.segmentation.painting import UNPAINTED, PaintConfig, paint
@@ -168,10 +170,12 @@ def _source_rows(
 def split_patients(store: SliceStore, validation_share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Slices to learn from and slices to validate with; no patient is in both.
 
+    Patients whose place is kept beside the store (:mod:`amd_das.datasets.splits`) have it whatever the share and seed.
+
     Args:
         store: of any domain.
         validation_share: part of the patients, rounded, that is held out; at least one where it is not 0.
-        seed: which patients.
+        seed: which patients, where that is not kept.
 
     Returns:
         Two ascending arrays of int64, which together are all slices.
@@ -188,8 +192,10 @@ def split_patients(store: SliceStore, validation_share: float, seed: int) -> tup
             f"{store.directory} holds slices of {len(patients)} patient(s); at least 2 are needed, to learn from some "
             "and validate with others"
         )
-    drawn = np.random.default_rng([seed, _SPLIT]).permutation(len(patients))[:held]
-    outside = {patients[number] for number in drawn}
+    places = known(patients, store.directory / SPLIT) if held else []
+    outside = {patient for patient, place in zip(patients, places, strict=False) if place == "validation"}
+    if held and (None in places or not outside):
+        outside = {patients[n] for n in np.random.default_rng([seed, _SPLIT]).permutation(len(patients))[:held]}
     held_cases = np.array([case.patient in outside for case in store.cases], bool)
     validation = held_cases[store.case_index]
     return np.flatnonzero(~validation), np.flatnonzero(validation)

@@ -9,6 +9,7 @@ from scipy.ndimage import binary_fill_holes
 
 from amd_das import __version__
 from amd_das.datasets import CaseFiles, at_hand
+from amd_das.datasets.folders import SUBTYPES, Subtype
 from amd_das.datasets.volumes import read_image, read_mask, sha256
 from amd_das.errors import AmdDasError, ConfigError, InputError, PacsCredentialsError, PacsUnreachableError
 from amd_das.preprocessing import AxialGrid, PreprocessConfig, preprocess
@@ -29,6 +30,7 @@ LARGEST_BRAIN_ML: Final = 2500.0
 """More than this above 0 in an MRI means that its skull is still there, mL (ours; brains have 1000-1900)."""
 
 _LEAST_BACKGROUND = 0.2
+_TRACE = 1e-3  # of a slice of interest in a slab of several
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,16 @@ class PrepareConfig:
     lesions_needed: bool = True
     """Whether masks that are all empty are an error; for corrections by hand an empty mask is an answer (ours)."""
 
+    subtype: Subtype | None = None
+    """Only slices to which the set's own labels give this kind of hemorrhage, where it labels slices (paper: slices
+    chosen so that many IPH scenes are covered)."""
+
+    validation_share: float = 0.1
+    """Part of the patients that is held out (ours), see :mod:`amd_das.datasets.splits`."""
+
+    official_split: bool = False
+    """Whether patients are held out who are in no training part of the set; else some are drawn (ours)."""
+
     give_up: int = 20
     """When so many cases failed and none was good, the rest is not tried (ours)."""
 
@@ -71,12 +83,18 @@ class PrepareConfig:
                 f"every {self.every}, least_brain_px {self.least_brain_px}, least_slices {self.least_slices}, give_up "
                 f"{self.give_up}: expected at least 1 of each"
             )
+        if self.subtype is not None and self.subtype not in SUBTYPES:
+            raise ConfigError(f"subtype {self.subtype!r}: expected one of {', '.join(SUBTYPES)}")
+        if not 0.0 <= self.validation_share < 1.0:
+            raise ConfigError(f"validation_share {self.validation_share}: expected a part from 0 up to, without, 1")
         if not 50 <= self.mri_percentile <= 100:
             raise ConfigError(f"mri_percentile {self.mri_percentile}: expected 50 to 100")
 
     def record(self, domain: Domain) -> dict[str, Any]:
         """What decides about the pixels of a domain, for the header of its store."""
-        both = {"every": self.every, "least_brain_px": self.least_brain_px}
+        both: dict[str, Any] = {"every": self.every, "least_brain_px": self.least_brain_px}
+        if self.subtype is not None:
+            both["subtype"] = self.subtype
         if domain == "source":
             return {**both, "source_slices": list(self.source_slices), "mri_percentile": self.mri_percentile}
         return {**both, "preprocess": asdict(self.preprocess)}
@@ -135,7 +153,14 @@ def _prepare_case(files: CaseFiles, domain: Domain, config: PrepareConfig, *, la
     mask = read_mask(files, volume) if labelled else None
     stack = (_flair if domain == "source" else _ct)(volume, mask, config)
     area = np.count_nonzero(stack.brain, axis=(1, 2))
-    keep = np.flatnonzero(area >= config.least_brain_px)[:: config.every]
+    enough = area >= config.least_brain_px
+    if config.subtype is not None and files.slice_subtypes and enough.any():
+        enough &= _showing(config.subtype, files, volume, stack.grid)
+        if not enough.any():
+            raise InputError(
+                f"no slice with {config.least_brain_px} pixels of brain is labelled {config.subtype.upper()}"
+            )
+    keep = np.flatnonzero(enough)[:: config.every]
     if len(keep) == 0:
         raise InputError(
             f"no slice shows {config.least_brain_px} pixels (of 1 mm) of brain where slices are taken; of {len(area)} "
@@ -146,6 +171,13 @@ def _prepare_case(files: CaseFiles, domain: Domain, config: PrepareConfig, *, la
     provenance = {"sha256": sha256(files), "modality": "FLAIR" if domain == "source" else "CT", "version": __version__}
     if not files.series:
         provenance["file"] = files.image.name
+    if labelled and files.lesion == "any":
+        provenance["lesion"] = "hemorrhage of any kind"
+    if files.subtypes is not None:
+        provenance["subtypes"] = ",".join(sorted(files.subtypes)) or "none"
+    if files.split:
+        provenance["split"] = files.split
+    provenance.update(files.provenance)
     if stack.warnings:
         provenance["warnings"] = " ".join(stack.warnings)
     depth, row, column = stack.grid.spacing_mm
@@ -160,6 +192,13 @@ def _prepare_case(files: CaseFiles, domain: Domain, config: PrepareConfig, *, la
         provenance=provenance,
     )
     return PreparedCase(case, images, labels)
+
+
+def _showing(subtype: Subtype, files: CaseFiles, volume: Volume, grid: AxialGrid) -> np.ndarray:
+    """(Z,) bool: which slices of the grid hold a native slice of that kind."""
+    names = [source.path.stem for source in volume.slice_sources] or list(map(str, range(volume.shape[2])))
+    told = np.array([subtype in files.slice_subtypes.get(name, ()) for name in names], np.float32)
+    return grid.forward(np.broadcast_to(told, volume.shape)).max(axis=(1, 2)) > _TRACE
 
 
 def _ct(volume: Volume, mask: np.ndarray | None, config: PrepareConfig) -> _Stack:

@@ -21,12 +21,15 @@ from typing import Final
 import torch
 from threadpoolctl import threadpool_limits
 
-from amd_das.datasets import CaseFiles
+from amd_das.datasets import CaseFiles, Lesion
+from amd_das.datasets.splits import FILE_NAME as SPLIT
+from amd_das.datasets.splits import Person, Split, assign
 from amd_das.datasets.volumes import has_lesion
 from amd_das.errors import ConfigError, TrainingError, TrainingStopped
+from amd_das.files import write_whole
 from amd_das.preprocessing.grid import SIZE
 from amd_das.slices.cases import PrepareConfig, PreparedCase, prepare_case
-from amd_das.slices.index import Domain
+from amd_das.slices.index import FORMAT, Domain
 from amd_das.slices.writer import SliceWriter
 
 logger = logging.getLogger(__name__)
@@ -74,6 +77,7 @@ def prepare(
     retry: bool = False,
     progress: Progress | None = None,
     should_stop: _StopCheck | None = None,
+    split: Path | None = None,
 ) -> PrepareReport:
     """Make or continue a slice store; the same cases give the same bytes, whatever the number of processes.
 
@@ -89,18 +93,21 @@ def prepare(
         retry: try those again that failed in an earlier run, as is done where none was good.
         progress: told at the start and after each case.
         should_stop: asked a few times a second; cases under way are given up.
+        split: the file that keeps who is held out (:mod:`amd_das.datasets.splits`) where it outlives the store, which
+            then gets a copy; None for one in the store.
 
     Raises:
         TrainingError: no cases; a source without masks or with empty ones only; every case failed; fewer slices than
             ``config.least_slices``; no room on the disk. What is prepared stays.
         TrainingStopped: ``should_stop`` said so.
-        ConfigError: the directory holds another store, or two cases have one name.
+        ConfigError: the directory holds another store, two cases have one name, or masks outline different things.
     """
     config = config or PrepareConfig()
     started = time.perf_counter()
     _check(cases, domain, processes)
     labelled = any(files.mask for files in cases)
-    with SliceWriter(directory, domain, labelled=labelled, config=config.record(domain)) as writer:
+    header = {**config.record(domain), **({"lesion": "any"} if labelled and _lesion(cases) == "any" else {})}
+    with SliceWriter(directory, domain, labelled=labelled, config=header) as writer:
         passed_over = writer.done if writer.cases and not retry else writer.cases
         todo = [files for files in cases if files.case not in passed_over]
         if (
@@ -133,6 +140,7 @@ def prepare(
         asked = {files.case: files for files in cases}
         failures = {case: error for case, error in writer.failures.items() if case in asked}
         _check_outcome(writer, failures, config)
+        _split(writer, config, split)
         return PrepareReport(
             cases=len(asked.keys() & writer.cases.keys()),
             added=len(writer.cases) - before,
@@ -158,6 +166,36 @@ def _check(cases: Sequence[CaseFiles], domain: Domain, processes: int | None) ->
             f"none of the {len(cases)} source cases has a mask; expected labelsTr/NAME.nii.gz or "
             "masks/NAME-glioma.nii.gz for each image NAME.nii.gz"
         )
+
+
+def _lesion(cases: Sequence[CaseFiles]) -> Lesion | None:
+    """What all masks outline.
+
+    Raises:
+        ConfigError: not all the same.
+    """
+    lesions = {files.lesion or "iph" for files in cases if files.mask}
+    if len(lesions) > 1:
+        raise ConfigError(f"some masks outline {' and others '.join(sorted(lesions))}; prepare each in its own folder")
+    return next(iter(lesions), None)
+
+
+def _split(writer: SliceWriter, config: PrepareConfig, file: Path | None) -> None:
+    """Patients who are new get their place; the others keep theirs."""
+    if not config.validation_share and not config.official_split:
+        return
+    people: dict[str, Person] = {}
+    for case in sorted(writer.cases.values(), key=lambda case: case.case):
+        bleeds = not writer.labelled or any(case.lesion_px) or ((known := people.get(case.patient)) and known.bleeds)
+        place: Split = "train" if case.provenance.get("split") == "train" else "validation"
+        people[case.patient] = Person(
+            keys=(case.patient,), bleeds=bool(bleeds), place=place if config.official_split else None
+        )
+    own = writer.directory / SPLIT
+    kept = file or own
+    assign([people[name] for name in sorted(people)], kept, share=config.validation_share, salt=FORMAT)
+    if kept != own:
+        write_whole(own, kept.read_bytes())
 
 
 def _check_masks(cases: Iterable[CaseFiles]) -> None:
