@@ -96,7 +96,9 @@ class FineTuneConfig:
     rule: RuleConfig = field(default_factory=RuleConfig)
     """Champion against challenger."""
 
-    prepare: PrepareConfig = field(default_factory=lambda: PrepareConfig(least_slices=1, lesions_needed=False))
+    prepare: PrepareConfig = field(
+        default_factory=lambda: PrepareConfig(least_slices=1, lesions_needed=False, validation_share=0)
+    )
 
     device: str = "auto"
     precision: Precision = "auto"
