@@ -1,5 +1,7 @@
 """What one fine-tuning learns from and is judged by: labelled scans split by patient, and pseudo-CT."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -41,8 +43,8 @@ class Context:
 class Data:
     """What is learnt from, and what judges."""
 
-    key: str
-    """Of the labels."""
+    labels: str
+    """Key of the prepared labels."""
 
     ct: Slices
     """Labelled slices to learn from."""
@@ -96,7 +98,7 @@ class Data:
                 "that are held out now"
             )
         return cls(
-            key=prepared.key,
+            labels=prepared.key,
             ct=(store, train),
             ct_held=(store, held),
             held=[by_name[store.cases[number].case] for number in sorted(places["validation"])],
@@ -111,7 +113,12 @@ class Data:
         learnt = sorted({store.cases[number].case for number in np.unique(store.case_index[self.ct[1]])})
         held = sorted(one.files.case for one in self.held)
         pseudo = self.pseudo_ct[0].digest() if self.pseudo_ct else None
-        return {"labels": self.key, "learnt": learnt, "held": held, "pseudo_ct": pseudo}
+        return {"labels": self.labels, "learnt": learnt, "held": held, "pseudo_ct": pseudo}
+
+    @property
+    def key(self) -> str:
+        """Changes when anything of it does."""
+        return hashlib.sha256(json.dumps(self.record(), sort_keys=True).encode()).hexdigest()[:12]
 
     def in_words(self) -> str:
         """For the record."""

@@ -20,8 +20,8 @@ class Made:
     data: str
     """In words."""
 
-    labels_key: str
-    """Changes when any label does."""
+    data_key: str
+    """Changes when any label or the pseudo-CT does."""
 
     split: str
     """Name of the split it was made under."""
@@ -58,7 +58,7 @@ def publish(
         "fine_tuned_from": made.champion.version,
         "data": made.data,
         "labels": "CT labelled or corrected by hand",
-        "labels_key": made.labels_key,
+        "data_key": made.data_key,
         "split": made.split,
         "notes": list(made.notes),
         "device": made.training["device"],

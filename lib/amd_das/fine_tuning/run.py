@@ -116,10 +116,10 @@ def run(
         )
         runner = Runner(workdir, SHARES, progress)
         done: dict[str, StepResult] = {"labels": runner.run(stages.labels(context))}
-        if _learnt_before(champion, done["labels"].key, config):
+        data = Data.of(context, done["labels"])
+        if _learnt_before(champion, data, config):
             reason = f"no label has changed since {champion.info.version}, which is in use, was made from them"
             return FineTuneResult(steps=done, version=None, published=False, reason=reason)
-        data = Data.of(context, done["labels"])
         plan = {
             "fine_tuning": lambda: stages.training(context, data),
             "comparison": lambda: stages.comparison(context, data, done["fine_tuning"]),
@@ -136,7 +136,7 @@ def run(
     )
 
 
-def _learnt_before(champion: LoadedModel, labels_key: str, config: FineTuneConfig) -> bool:
+def _learnt_before(champion: LoadedModel, data: Data, config: FineTuneConfig) -> bool:
     training = champion.info.training
     before = {name: value for name, value in (training.get("config") or {}).items() if name != "device"}
-    return training.get("labels_key") == labels_key and before == stages.as_json(config)
+    return training.get("data_key") == data.key and before == stages.as_json(config)

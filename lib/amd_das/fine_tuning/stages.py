@@ -127,7 +127,7 @@ def publication(context: Context, data: Data, trained: StepResult, compared: Ste
         made = Made(
             champion=context.champion.info,
             data=trained.summary["data"],
-            labels_key=data.key,
+            data_key=data.key,
             split=digest(context.workdir / SPLIT),
             notes=data.notes,
             training=trained.summary,
