@@ -44,7 +44,7 @@ FLOORS = [
     {"models"},
     {"inference"},
     {"output"},
-    {"journey", "interim", "doctor"},
+    {"journey", "interim", "doctor", "evaluation"},
     {"pacs"},
     {"listener", "pipeline"},
     {"fine_tuning"},
