@@ -66,9 +66,9 @@ def shipped() -> PipelineConfig:
             discriminator_channels=32,
         ),
         batches=BatchConfig(
-            augment=RICH, paint=HEAD_CT, augment_target=True, lesion_share=0.7, patches=((0, 128), (1800, 160))
+            augment=RICH, paint=HEAD_CT, augment_target=True, lesion_share=0.7, patches=((0, 128), (1500, 160))
         ),
-        segmentation_fit=FitConfig(batch=12, steps=2600, checkpoint_steps=200, validate_steps=400),
+        segmentation_fit=FitConfig(batch=12, steps=2200, checkpoint_steps=200, validate_steps=400),
     )
 
 

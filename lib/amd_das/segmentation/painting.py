@@ -58,6 +58,9 @@ class PaintConfig:
     pale: float = 0.0
     """The lesion is less bright, or a little brighter."""
 
+    clot: float = 0.0
+    """The lesion's inside is painted as other blood is: otherwise its texture would tell the two apart."""
+
     def __post_init__(self) -> None:
         for item in fields(self):
             if not 0.0 <= getattr(self, item.name) <= 1.0:
@@ -68,7 +71,7 @@ UNPAINTED: Final = PaintConfig()
 """Slices as they are (paper)."""
 
 HEAD_CT: Final = PaintConfig(
-    bone=0.4, calcium=0.4, falx=0.5, streaks=0.1, subdural=0.2, csf_blood=0.35, partial=0.6, pale=0.5
+    bone=0.4, calcium=0.4, falx=0.5, streaks=0.1, subdural=0.2, csf_blood=0.35, partial=0.6, pale=0.4, clot=0.6
 )
 """As often as head CT after trauma shows them, about."""
 
@@ -101,8 +104,8 @@ def _paint_one(
     if brain.sum() < 500:  # a tip of the brain has room for nothing
         return image, mask
     hu, lesion = image / _HU, mask > 0
-    if lesion.any() and (drawn["partial"] or drawn["pale"]):
-        hu, lesion = _change_lesion(hu, lesion, brain, drawn["partial"], drawn["pale"], rng)
+    if lesion.any():
+        hu, lesion = _change_lesion(hu, lesion, brain, drawn, rng)
     slice_ = _Slice(hu, lesion, brain, rng)
     for name, draw in _CONFOUNDERS.items():
         if drawn[name]:
@@ -112,30 +115,41 @@ def _paint_one(
 
 
 def _change_lesion(
-    hu: np.ndarray, lesion: np.ndarray, brain: np.ndarray, partial: bool, pale: bool, rng: np.random.Generator
+    hu: np.ndarray, lesion: np.ndarray, brain: np.ndarray, drawn: dict[str, bool], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The slice in HU and its lesion, smaller, in patches or less bright."""
+    """The slice in HU and its lesion: smaller or in patches, repainted, less bright, as drawn."""
+    if not (drawn["partial"] or drawn["pale"] or drawn["clot"]):
+        return hu, lesion
     tissue = (brain & ~binary_dilation(lesion, iterations=3)).astype(float)
     weight = gaussian_filter(tissue, 8.0)
     around = np.where(weight > 1e-3, gaussian_filter(hu * tissue, 8.0) / np.maximum(weight, 1e-3), 28.0)
     grain = np.abs(hu - gaussian_filter(hu, 1.0))[tissue > 0]
     noise = gaussian_filter(rng.standard_normal(hu.shape), 0.6)
     normal = around - rng.uniform(0, 8) + noise * (1.5 * np.median(grain) / noise.std() if len(grain) else 0.0)
-    kept = lesion
-    if partial:
-        depth = distance_transform_edt(lesion)
-        patches = gaussian_filter(rng.standard_normal(hu.shape), rng.uniform(1.5, 6.0))
-        order = depth / depth.max() + rng.uniform(0.0, 1.5) * patches / patches.std() * 0.5
-        kept = lesion & (order > np.quantile(order[lesion], rng.uniform(0.1, 0.95)))
-        kept = binary_opening(kept) if binary_opening(kept).any() else lesion
-    whole, part = (gaussian_filter(region.astype(float), _EDGE_PX) for region in (lesion, kept))
-    strength = rng.uniform(0.4, 1.15) if pale else 1.0
-    blood = normal + strength * (hu - normal)
-    if not partial:
-        return hu + (blood - hu) * part, kept
-    rim = binary_dilation(lesion, iterations=7) & (hu < around - 8)  # pseudo-CT often have a dark one
-    below = np.where((whole > 0.02) | rim, normal, hu)
-    return below + (blood - below) * part, kept
+    kept = _part_of(lesion, rng) if drawn["partial"] else lesion
+    below = hu
+    if drawn["partial"] or (drawn["clot"] and rng.random() < 0.5):
+        rim = binary_dilation(lesion, iterations=7) & (hu < around - 8)  # pseudo-CT often have a dark one
+        gone = gaussian_filter((binary_dilation(lesion, iterations=2) | rim).astype(float), _EDGE_PX)
+        below = hu + (normal - hu) * gone
+    blood = rng.uniform(45, 85) + _texture(hu.shape, rng) if drawn["clot"] else hu
+    strength = rng.uniform(0.4, 1.15) if drawn["pale"] else 1.0
+    share = gaussian_filter(kept.astype(float), _EDGE_PX)
+    return below + (normal + strength * (blood - normal) - below) * share, kept
+
+
+def _part_of(lesion: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The lesion's middle, or patches of it, or something between; never nothing."""
+    depth = distance_transform_edt(lesion)
+    patches = gaussian_filter(rng.standard_normal(lesion.shape), rng.uniform(1.5, 6.0))
+    order = depth / depth.max() + rng.uniform(0.0, 1.5) * patches / patches.std() * 0.5
+    kept = binary_opening(lesion & (order > np.quantile(order[lesion], rng.uniform(0.1, 0.95))))
+    return kept if kept.any() else lesion
+
+
+def _texture(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Of clotted blood, HU."""
+    return gaussian_filter(rng.standard_normal(shape), 1.2) * 6
 
 
 class _Slice:
@@ -157,8 +171,7 @@ class _Slice:
         else:
             self.lesion = self.lesion & ~region
         share = gaussian_filter(region.astype(np.float32), _EDGE_PX)
-        texture = gaussian_filter(self.rng.standard_normal(self.hu.shape), 1.2) * 6
-        self.hu = self.hu + (hu + texture - self.hu) * share
+        self.hu = self.hu + (hu + _texture(self.hu.shape, self.rng) - self.hu) * share
 
     def somewhere(self, where: np.ndarray) -> tuple[int, int] | None:
         """A random pixel of a region."""
