@@ -178,13 +178,18 @@ def test_prepare_makes_a_store_and_tells_of_each_failure(
         failures = {"b": "not a\nhead CT"} if domain == "target" else {}
         return PrepareReport(cases=7, added=5, slices=130, failures=failures, seconds=1.0)
 
-    monkeypatch.setattr("amd_das.slices.prepare.prepare", prepares)
+    monkeypatch.setattr("amd_das.pipeline.preparation.prepare", prepares)
     (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
     for name in "ab":
         (tmp_path / "images" / f"{name}.nii.gz").touch()
+        (tmp_path / "masks" / f"{name}.nii.gz").touch()
     folder = str(tmp_path)
     assert cli.main(["prepare", "source", folder, "-o", "s", "--processes", "3", "--every", "2"]) == 0
-    assert capsys.readouterr().out.splitlines() == ["7 cases (5 new), 130 slices in s"]
+    assert capsys.readouterr().out.splitlines() == [
+        "pairs: Any folder of image/mask pairs, 2 cases of 2 patients, 2 with a mask",
+        "7 cases (5 new), 130 slices in s",
+    ]
     assert (seen["cases"], seen["directory"], seen["domain"]) == (["a", "b"], Path("s"), "source")
     assert (seen["processes"], seen["retry"], seen["config"]) == (3, False, PrepareConfig(every=2))
     assert cli.main(["prepare", "target", folder, "-o", "t", "--retry"]) == 1

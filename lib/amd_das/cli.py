@@ -97,33 +97,23 @@ def _phantom(args: argparse.Namespace) -> int:
 
 
 def _prepare(args: argparse.Namespace) -> int:
-    from tqdm import tqdm
+    from amd_das.pipeline.preparation import prepare_in_terminal
 
-    from amd_das.datasets import head_cts, labelled_mri
-    from amd_das.slices.prepare import PrepareConfig, prepare
+    return prepare_in_terminal(args, _scans(args.folder), _say, _complain)
 
-    cases = labelled_mri(args.folder) if args.domain == "source" else head_cts(args.folder, args.masks)
-    with tqdm(total=len(cases), file=sys.stderr, unit="case") as bar:
 
-        def show(done: int, total: int, case: str) -> None:
-            bar.set_description_str(case, refresh=False)
-            bar.update(done - bar.n)
+def _datasets(args: argparse.Namespace) -> int:
+    from amd_das.pipeline.preparation import datasets_in_terminal
 
-        report = prepare(
-            cases,
-            args.output,
-            args.domain,
-            PrepareConfig(every=args.every),
-            processes=args.processes,
-            retry=args.retry,
-            progress=show,
-        )
-    for case, error in report.failures.items():
-        _complain("error", f"{case}: {error}")
-    _say(f"{report.cases} cases ({report.added} new), {report.slices} slices in {args.output}")
-    if report.failures:
-        _say(f"failed: {len(report.failures)}; --retry tries them again")
-    return SOME_FAILED if report.failures else DONE
+    return datasets_in_terminal(args, _say, _complain)
+
+
+def _range(text: str) -> tuple[int, int]:
+    """First and last, as in 60-99."""
+    first, _, last = text.partition("-")
+    if not (first.isdigit() and last.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected FIRST-LAST, as in 60-99")
+    return int(first), int(last)
 
 
 def _match(args: argparse.Namespace) -> int:
@@ -186,6 +176,7 @@ def _fine_tune(args: argparse.Namespace) -> int:
         args.workdir,
         args.model_dir or default_model_dir(),
         FineTuneConfig(**{name: value for name, value in chosen.items() if value is not None}),
+        submitted=args.labels is None,
         processes=args.processes,
         progress_file=args.progress_file,
         unless_unlabelled=args.unless_unlabelled,
@@ -329,24 +320,59 @@ def _parser() -> argparse.ArgumentParser:
         parents=[shared],
         help="turn volumes into slices to train on",
         description="Turn a folder of skull-stripped FLAIR MRI with glioma masks (source) or of head CTs (target) into "
-        "slices to train on. Run again, it goes on where it was. A case that fails does not stop the others; exit "
-        "status 1 then.",
+        "slices to train on. Public data sets are recognised by their layout; `amd-das datasets` lists them. Run "
+        "again, it goes on where it was. A case that fails does not stop the others; exit status 1 then.",
     )
     domains = prepare.add_subparsers(title="domains", dest="domain", required=True, metavar="DOMAIN")
     slices = argparse.ArgumentParser(add_help=False)
     slices.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="where slices go")
+    slices.add_argument("--layout", metavar="NAME", help="data set's layout (default: detected)")
     slices.add_argument("--every", type=int, default=1, metavar="N", help="take every N-th slice (%(default)s)")
+    slices.add_argument(
+        "--least-brain", type=int, default=1500, metavar="PX", help="least brain in a slice, mm² (%(default)s)"
+    )
+    slices.add_argument(
+        "--official-split", action="store_true", help="hold out whom the set's authors did (default: drawn, and kept)"
+    )
     slices.add_argument("--processes", type=int, metavar="N", help="(default: one per processor)")
     slices.add_argument("--retry", action="store_true", help="try cases again that failed before")
-    source = domains.add_parser(
-        "source", parents=[shared, slices], help="labelled MRI: imagesTr/ with labelsTr/, or images/ with masks/"
+    source = domains.add_parser("source", parents=[shared, slices], help="labelled MRI")
+    source.add_argument("folder", metavar="FOLDER", help="of a data set, or images/ with masks/")
+    source.add_argument(
+        "--slices",
+        type=_range,
+        default=(60, 99),
+        metavar="FIRST-LAST",
+        help="taken of a volume of 155, or those at the same heights (60-99)",
     )
-    source.add_argument("folder", type=Path, metavar="FOLDER", help="imagesTr/ with labelsTr/, or images/ with masks/")
-    target = domains.add_parser("target", parents=[shared, slices], help="head CTs: NIfTI, NRRD or DICOM")
-    target.add_argument("folder", type=Path, metavar="FOLDER", help="of NIfTI, NRRD or DICOM, or with those in images/")
-    target.add_argument("--masks", type=Path, metavar="DIR", help="masks for CTs, to evaluate with (default: none)")
+    target = domains.add_parser("target", parents=[shared, slices], help="head CTs")
+    target.add_argument(
+        "folder", metavar="FOLDER|URL", help="of a data set, of NIfTI, NRRD or DICOM, or a PACS (DICOMweb)"
+    )
+    target.add_argument("--masks", type=Path, metavar="DIR", help="masks for CTs of a plain folder")
+    target.add_argument("--labelled", action="store_true", help="take the masks that come with the set")
+    target.add_argument("--lesion", choices=("iph", "any"), help="what those masks shall outline (iph, if they can)")
+    target.add_argument(
+        "--label",
+        choices=("edh", "iph", "ivh", "sah", "sdh"),
+        help="only scans, and slices where slices are labelled, that show this kind of hemorrhage",
+    )
     for domain in (source, target):
         domain.set_defaults(run=_prepare)
+
+    datasets = commands.add_parser(
+        "datasets",
+        parents=[shared],
+        help="list the data sets that can be read, look at one, write it as plain files",
+        description="List the data sets that can be read and their terms; check what a folder holds; or export it to "
+        "DIR/images, DIR/masks and DIR/cases.csv.",
+    )
+    datasets.add_argument("action", choices=("list", "check", "export"), nargs="?", default="list")
+    datasets.add_argument("folder", type=Path, nargs="?", metavar="FOLDER", help="of a data set")
+    datasets.add_argument("--layout", metavar="NAME", help="(default: detected)")
+    datasets.add_argument("--lesion", choices=("iph", "any", "glioma"), help="what masks shall outline")
+    datasets.add_argument("-o", "--output", type=Path, metavar="DIR", help="where exported files go")
+    datasets.set_defaults(run=_datasets)
 
     match = commands.add_parser(
         "match",
@@ -395,7 +421,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=RESEARCH_NOTICE,
     )
     place = tuning.add_mutually_exclusive_group(required=True)
-    place.add_argument("--labels", type=Path, metavar="DIR", help="scans (in images/ or at the top) and masks/")
+    place.add_argument("--labels", type=Path, metavar="DIR", help="scans and masks/, or a public data set")
     place.add_argument(
         "--studies", metavar="DIR|URL", help="a server's studies with labels/final/, or a PACS with SEGs drawn by hand"
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from amd_das.errors import TrainingError
 from amd_das.datasets.splits import Person, assign, digest, known, split_of
+from amd_das.errors import TrainingError
 
 
 @pytest.fixture

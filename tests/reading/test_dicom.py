@@ -518,3 +518,18 @@ def test_each_slice_of_an_enhanced_ct_knows_its_frame(tmp_path: Path, hu: np.nda
     path = save(enhanced(hu), tmp_path / "enhanced.dcm")
     assert [source.frame for source in read_volume(path).slice_sources] == [5, 4, 3, 2, 1, 0]
     assert {source.path for source in read_volume(path).slice_sources} == {path}
+
+
+@pytest.mark.parametrize(("share", "wrapped"), [(0.3, True), (0.01, False)])
+def test_air_that_wrapped_around_twelve_bits_is_air_again_and_metal_is_not(
+    share: float, wrapped: bool, tmp_path: Path
+) -> None:
+    pixels = np.full((20, 20), 35, np.int16)
+    pixels.reshape(-1)[: int(share * 400)] = 3096
+
+    def unsigned(index: int, dataset: Dataset) -> None:
+        dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation, dataset.RescaleIntercept = 12, 11, 0, 0
+        dataset.PixelData = pixels.T.astype("<u2").tobytes()
+
+    volume = read_volume(write_series(tmp_path / "s", np.zeros((20, 20, 2), np.int16), change=unsigned))
+    assert sorted(set(volume.array.ravel().tolist())) == ([-1000.0, 35.0] if wrapped else [35.0, 3096.0])

@@ -11,7 +11,9 @@ from helpers.flairs import make_flair, save, write_decathlon
 from helpers.heads import write_head
 
 from amd_das.datasets import CaseFiles, head_cts, labelled_mri
+from amd_das.datasets.splits import known
 from amd_das.errors import ConfigError, TrainingError, TrainingStopped
+from amd_das.segmentation.batches import split_patients
 from amd_das.slices import SliceStore
 from amd_das.slices import prepare as prepare_module
 from amd_das.slices.cases import PrepareConfig
@@ -174,3 +176,51 @@ def test_a_process_killed_from_outside_is_told(
     with pytest.raises(TrainingError, match=r"ended from outside.* with fewer processes"):
         run(source, tmp_path / "s", processes=2)
     assert SliceStore.open(tmp_path / "s").cases == ()
+
+
+def test_who_is_held_out_stays_so_when_cases_come(tmp_path: Path) -> None:
+    cases = labelled_mri(write_decathlon(tmp_path / "mri", *"abcdef"))
+    config = replace(CONFIG, validation_share=0.5)
+    prepare(cases[2:], tmp_path / "s", "source", config, processes=1)
+    before = dict(zip("cdef", known(list("cdef"), tmp_path / "s" / "split.json"), strict=True))
+    assert sorted(map(str, before.values())) == ["train", "train", "validation", "validation"]
+    prepare(cases, tmp_path / "s", "source", config, processes=1)
+    after = dict(zip("abcdef", known(list("abcdef"), tmp_path / "s" / "split.json"), strict=True))
+    assert {name: after[name] for name in "cdef"} == before
+    assert list(after.values()).count("validation") == 3
+    store = SliceStore.open(tmp_path / "s")
+    for share, seed in ((0.5, 0), (0.1, 7)):
+        held = split_patients(store, share, seed)[1]
+        assert {store.cases[number].case for number in store.case_index[held]} == {
+            name for name, place in after.items() if place == "validation"
+        }
+
+
+def test_a_split_kept_elsewhere_outlives_the_store(tmp_path: Path) -> None:
+    cases = labelled_mri(write_decathlon(tmp_path / "mri", *"abcd"))
+    file = tmp_path / "split-source.json"
+    config = replace(CONFIG, validation_share=0.5)
+    prepare(cases[2:], tmp_path / "one", "source", config, processes=1, split=file)
+    prepare(cases, tmp_path / "two", "source", config, processes=1, split=file)
+    first = known(["c", "d"], tmp_path / "one" / "split.json")
+    assert known(["c", "d"], tmp_path / "two" / "split.json") == first == known(["c", "d"], file)
+
+
+def test_the_authors_split_is_kept_where_it_is_asked_for(tmp_path: Path) -> None:
+    cases = labelled_mri(write_decathlon(tmp_path / "mri", *"abcd"))
+    parts = ("test", "train", "test", "validation")
+    parted = [replace(one, split=part) for one, part in zip(cases, parts, strict=True)]
+    prepare(parted, tmp_path / "s", "source", replace(CONFIG, official_split=True), processes=1)
+    assert known(list("abcd"), tmp_path / "s" / "split.json") == ["validation", "train", "validation", "validation"]
+
+
+def test_masks_of_different_lesions_do_not_mix(tmp_path: Path) -> None:
+    cases = labelled_mri(write_decathlon(tmp_path / "mri", "a", "b"))
+    with pytest.raises(ConfigError, match="some masks outline any and others iph"):
+        run([replace(cases[0], lesion="any"), cases[1]], tmp_path / "s")
+    run([replace(one, lesion="any") for one in cases], tmp_path / "s")
+    store = SliceStore.open(tmp_path / "s")
+    assert store.config["lesion"] == "any"
+    assert {case.provenance["lesion"] for case in store.cases} == {"hemorrhage of any kind"}
+    with pytest.raises(ConfigError, match="holds slices made with lesion any"):
+        run(cases, tmp_path / "s")

@@ -7,14 +7,15 @@ RSNA's; a patient may have several studies. ``unlabel_1980.zip`` is a plain fold
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from amd_das.datasets.folders import CaseFiles, Lesion
+from amd_das.datasets.folders import CaseFiles, Lesion, Subtype
 from amd_das.datasets.layout import Found, Layout, below, paired, stem, volumes_in
 from amd_das.errors import TrainingError
 
-VALUES: Final = {"edh": 1, "iph": 2, "ivh": 3, "sah": 4, "sdh": 5}
+VALUES: Final[Mapping[Subtype, int]] = {"edh": 1, "iph": 2, "ivh": 3, "sah": 4, "sdh": 5}
 """What the numbers in a mask mean."""
 
 _TRUTHS: Final = "ground truths"

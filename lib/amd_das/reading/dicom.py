@@ -31,6 +31,12 @@ _ROUNDING_MM: Final = 0.1001
 """Positions are written with one decimal by some scanners, so a step may be off by 0.1 mm."""
 
 _CT_SCALE_HU: Final = (AIR_HU, 3071.0)
+
+WRAPPED_HU: Final = 3096.0
+"""From here on a 12-bit unsigned pixel without an intercept is a negative HU that wrapped around: -1000 became 3096.
+Known of RSNA's set, where users undo it so."""
+
+_LEAST_WRAPPED = 0.05  # of the pixels: the air around a head; metal is far less (ours)
 _LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -101,8 +107,17 @@ def _hounsfield(dataset: Dataset, planes: Sequence[Plane], name: str) -> list[np
             low, high = _CT_SCALE_HU
             if not low <= marked * plane.slope + plane.intercept <= high:  # a padding of, say, 0 HU is a broken tag
                 hu[stored == marked] = AIR_HU
+        if _has_wrapped(hu, plane, dataset, name):
+            hu[hu >= WRAPPED_HU] -= 4096.0
         slices.append(hu)
     return slices
+
+
+def _has_wrapped(hu: np.ndarray, plane: Plane, dataset: Dataset, name: str) -> bool:
+    """Whether what should be air lies at the top of an unsigned 12-bit scale that has no place for it."""
+    if plane.intercept <= -100 or plane.slope != 1 or number(dataset, "PixelRepresentation", name) not in (None, 0):
+        return False
+    return number(dataset, "BitsStored", name) == 12 and float(np.mean(hu >= WRAPPED_HU)) >= _LEAST_WRAPPED
 
 
 def _geometry(
