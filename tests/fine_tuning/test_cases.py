@@ -12,7 +12,7 @@ from helpers.running_orthanc import head_series
 from helpers.tiny_fine_tuning import write_labelled
 
 from amd_das.datasets.volumes import read_image, read_mask
-from amd_das.errors import NotFoundError, PacsUnreachableError, TrainingError
+from amd_das.errors import ConfigError, NotFoundError, PacsUnreachableError, TrainingError
 from amd_das.fine_tuning.cases import LabelledCase, NothingLabelled, check_labels, labelled_cases, people_of
 from amd_das.pacs.config import PacsConfig
 
@@ -44,6 +44,17 @@ def test_images_and_masks_will_do_as_well(tmp_path: Path, ending: str) -> None:
     (tmp_path / "studies" / "head.nii.gz").rename(tmp_path / "images" / "head.nii.gz")
     (tmp_path / "studies" / "labels" / "final" / "head.nii.gz").rename(tmp_path / "masks" / f"head{ending}")
     assert names(labelled_cases(tmp_path)) == ["head"]
+    with pytest.raises(NothingLabelled):
+        labelled_cases(tmp_path, submitted=True)
+
+
+def test_a_public_data_set_must_tell_intraparenchymal_hemorrhage(tmp_path: Path) -> None:
+    write_labelled(tmp_path, "001")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "001.nii.gz").rename(tmp_path / "data" / "001.nii.gz")
+    (tmp_path / "labels" / "final").rename(tmp_path / "label")
+    with pytest.raises(ConfigError, match="masks of INSTANCE 2022 cannot tell IPH"):
+        labelled_cases(tmp_path)
 
 
 def test_nothing_labelled_says_what_to_do(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from pydicom import dcmread
 
-from amd_das.datasets import CaseFiles, head_cts
+from amd_das.datasets import CaseFiles, find_cases, head_cts
+from amd_das.datasets.registry import ANY, detect
 from amd_das.errors import InputError, NotFoundError, TrainingError
 from amd_das.fine_tuning.split import Person
 from amd_das.pacs.cases import PacsSeries, labelled_cts
@@ -48,30 +50,41 @@ class LabelledCase:
         return [files.case, *([path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths)]
 
 
-def labelled_cases(place: Path | PacsConfig) -> list[LabelledCase]:
+def labelled_cases(place: Path | PacsConfig, *, submitted: bool = False) -> list[LabelledCase]:
     """The labelled scans of a folder or of a PACS, by name; no pixel is read.
 
-    In a folder: labels in ``labels/final/`` (a server's studies), ``masks/`` or ``labels/``, named like their scans.
+    Args:
+        place: a folder with labels in ``labels/final/`` (a server's studies), ``masks/`` or ``labels/``, named like
+            their scans; a public data set as it is distributed; or a PACS.
+        submitted: of a folder, only what a server has saved as final.
 
     Raises:
         NothingLabelled: none is labelled.
         NotFoundError: there is no such folder.
+        ConfigError: it is a data set whose masks do not tell intraparenchymal hemorrhage.
         UnreadableError, NotHeadCtError, PacsError: there is no scan, or the PACS does not answer.
     """
     if isinstance(place, PacsConfig):
         found, where = labelled_cts(place), f"the PACS at {place.shown}"
         hint = "save one in 3D Slicer or OHIF (Submit Label, or a SEG drawn on the CT)"
     else:
-        found, where, hint = _in_folder(place), str(place), "submit one in 3D Slicer, as labels/final/SCAN.nii.gz"
+        found, where, hint = (
+            _in_folder(place, submitted=submitted),
+            str(place),
+            "submit one in 3D Slicer, as labels/final/SCAN.nii.gz",
+        )
     if not found:
         raise NothingLabelled(f"no scan in {where} has a final label, so there is nothing to learn from; {hint}")
     return sorted((LabelledCase(files=files, keys=_keys(files)) for files in found), key=lambda one: one.files.case)
 
 
-def _in_folder(folder: Path) -> list[CaseFiles]:
+def _in_folder(folder: Path, *, submitted: bool) -> list[CaseFiles]:
     if not folder.is_dir():
         raise NotFoundError(f"{folder} is no folder; expected scans with labels in labels/final/ or masks/")
-    masks = next((folder / name for name in MASK_FOLDERS if (folder / name).is_dir()), None)
+    if not submitted and not (folder / FINAL).is_dir() and detect(folder, "target") not in ANY:
+        return [files for files in find_cases(folder, "target", lesion="iph").cases if files.mask]
+    names = (FINAL,) if submitted else MASK_FOLDERS
+    masks = next((folder / name for name in names if (folder / name).is_dir()), None)
     return [] if masks is None else [files for files in head_cts(folder, masks) if files.mask]
 
 
@@ -83,12 +96,13 @@ def check_labels(cases: Sequence[LabelledCase]) -> None:
     """
     unreadable, bleeds = [], False
     for one in cases:
-        if one.files.remote is not None:
-            bleeds = True  # not known before it is fetched
+        files = one.files
+        if files.remote is not None or files.load_mask is not None or files.mask is None or files.mask.is_dir():
+            bleeds = True  # not known before it is fetched, or read together with the scan
             continue
-        assert one.files.mask is not None
         try:
-            bleeds |= bool((read_volume(one.files.mask).array > 0).any())
+            mask = read_volume(files.mask).array
+            bleeds |= bool((np.isin(mask, files.mask_values) if files.mask_values else mask > 0).any())
         except InputError as error:
             unreadable.append(f"{one.files.case}: {error}")
     if unreadable:

@@ -18,6 +18,7 @@ def fine_tune_in_terminal(
     model_dir: Path,
     config: FineTuneConfig,
     *,
+    submitted: bool = False,
     processes: int | None = None,
     progress_file: Path | None = None,
     unless_unlabelled: bool = False,
@@ -29,6 +30,7 @@ def fine_tune_in_terminal(
         workdir: what is made.
         model_dir: versions of the model.
         config: see there.
+        submitted: of a folder, learn only from what a server has saved as final.
         processes: that prepare scans.
         progress_file: kept up to date for other programs.
         unless_unlabelled: where nothing is labelled, that is said, and no error.
@@ -43,7 +45,14 @@ def fine_tune_in_terminal(
         result = work_in_terminal(
             "fine_tune",
             lambda tell, should_stop: run(
-                place, workdir, model_dir, config, processes=processes, progress=tell, should_stop=should_stop
+                place,
+                workdir,
+                model_dir,
+                config,
+                submitted=submitted,
+                processes=processes,
+                progress=tell,
+                should_stop=should_stop,
             ),
             lambda result: Ending(version=result.version if result.published else None, note=describe(result)),
             progress_file,

@@ -43,21 +43,23 @@ class FineTuneResult:
     """In words."""
 
 
-def check(place: Path | PacsConfig, workdir: Path, model_dir: Path, config: FineTuneConfig) -> None:
-    """What can be known before work starts.
+def check(
+    place: Path | PacsConfig, workdir: Path, model_dir: Path, config: FineTuneConfig, *, submitted: bool = False
+) -> None:
+    """What can be known before work starts; arguments as for :func:`run`.
 
     Raises:
         TrainingError: no label, labels that cannot be read or are all empty, no room on the disk.
         ModelError: there is no sound model to start from.
         NotFoundError, UnreadableError, NotHeadCtError, PacsError: no scans.
     """
-    _checked(place, workdir, model_dir, config)
+    _checked(place, workdir, model_dir, config, submitted=submitted)
 
 
 def _checked(
-    place: Path | PacsConfig, workdir: Path, model_dir: Path, config: FineTuneConfig
+    place: Path | PacsConfig, workdir: Path, model_dir: Path, config: FineTuneConfig, *, submitted: bool
 ) -> tuple[list[LabelledCase], LoadedModel]:
-    cases = labelled_cases(place)
+    cases = labelled_cases(place, submitted=submitted)
     check_labels(cases)
     champion = load_current(model_dir)
     stages_of_network = len(champion.network.config.stages)
@@ -82,6 +84,7 @@ def run(
     model_dir: Path,
     config: FineTuneConfig | None = None,
     *,
+    submitted: bool = False,
     processes: int | None = None,
     progress: PipelineCallback | None = None,
     should_stop: StopCheck | None = None,
@@ -93,6 +96,7 @@ def run(
         workdir: receives a folder for each step, and the split; pseudo-CT of a pipeline that worked there is used.
         model_dir: holds the model to start from, and receives the new version.
         config: see there.
+        submitted: of a folder, learn only from what a server has saved as final.
         processes: that prepare scans; None for one for each processor.
         progress: told about once a second.
         should_stop: asked often; True ends the run, what is done kept.
@@ -104,7 +108,7 @@ def run(
     config = config or FineTuneConfig()
     stopping = should_stop or (lambda: False)
     with only_one(workdir):
-        cases, champion = _checked(place, workdir, model_dir, config)
+        cases, champion = _checked(place, workdir, model_dir, config, submitted=submitted)
         context = Context(
             config=config,
             cases=cases,

@@ -106,7 +106,8 @@ class FineTuneTask(ProcessTrainTask):
         from amd_das.pacs.config import PacsConfig
 
         place = PacsConfig.from_environment(self.studies) if is_dicomweb(self.studies) else Path(self.studies)
-        check(place, self.folder, default_model_dir(), FineTuneConfig(frozen_stages=params.frozen_stages))
+        config = FineTuneConfig(frozen_stages=params.frozen_stages)
+        check(place, self.folder, default_model_dir(), config, submitted=True)
 
     def check_among_all(self, params: FineTuneParams) -> FineTuneParams:
         """Its turn comes hours later, when there may be other labels; nothing of it stands in the others' way."""
