@@ -1,19 +1,32 @@
-"""One mask against its label, as whole volumes: overlap, surfaces in mm, volumes in mL, lesions.
+"""One mask against its reference, as whole volumes: overlap, surfaces in mm, volumes in mL, lesions.
 
-What is undefined is not a number: two empty masks have no Dice, and are told apart by their volumes.
+What is undefined is nan: two empty masks agree, but have no Dice; their volumes tell of them.
+
+Lesions are 26-connected components. A lesion of the reference is *found* if at least one of its voxels is in the
+prediction; a lesion of the prediction is *false* if none of its voxels is in the reference. F1 is the harmonic mean
+of the part of reference lesions found and the part of predicted lesions not false.
 """
 
 from dataclasses import dataclass
 from math import nan
+from typing import Any, Final
 
 import numpy as np
 import torch
-from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
-from scipy import ndimage
+from monai.metrics import (
+    compute_average_surface_distance,
+    compute_confusion_matrix_metric,
+    compute_hausdorff_distance,
+    get_mask_edges,
+)
+from scipy import ndimage, stats
+from scipy.spatial import KDTree
 
 from amd_das.errors import GeometryError
 
-_TOUCHING = np.ones((3, 3, 3), bool)  # voxels that share a corner are one lesion, as in the measurement
+PERCENTILE: Final = 95
+_TOUCHING: Final = np.ones((3, 3, 3), bool)  # voxels that share a corner are one lesion, as in the measurement
+_RIGHT_ANGLE: Final = 1e-3  # cosine between array axes below which they are taken as orthogonal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +37,13 @@ class VolumeScores:
     """nan where both are empty, 0 where one is."""
 
     sensitivity: float
-    """nan where the label is empty."""
+    """Of voxels; nan where the reference is empty."""
 
     specificity: float
+    """Of voxels of the whole image, air included."""
+
     precision: float
-    """nan where nothing is predicted."""
+    """Of voxels; nan where nothing is predicted."""
 
     hd95_mm: float
     """95th percentile of surface distances, the larger of both directions; nan where either is empty."""
@@ -39,54 +54,112 @@ class VolumeScores:
     volume_ml_pred: float
     volume_ml_ref: float
     volume_error_ml: float
-    """Prediction less label."""
+    """Prediction less reference."""
+
+    lesions_ref: int
+    lesions_found: int
+    """Of the reference."""
+
+    lesions_pred: int
+    lesions_false: int
+    """Of the prediction."""
 
     lesion_f1: float
-    """Of connected components; one is found if any voxel is. nan where there is none in either."""
+    """nan where there is no lesion in either."""
 
 
 def volume_scores(pred: np.ndarray, ref: np.ndarray, affine: np.ndarray) -> VolumeScores:
-    """Compare two masks (I, J, K) on one grid, lesion where not 0; ``affine`` (4, 4) is their voxel-to-mm matrix.
+    """Compare two masks on one grid.
+
+    Args:
+        pred: (I, J, K), lesion where not 0.
+        ref: the same.
+        affine: (4, 4) voxel index to mm; may be sheared (a tilted gantry).
 
     Raises:
         GeometryError: their shapes differ.
     """
     if pred.shape != ref.shape or pred.ndim != 3:
         raise GeometryError(f"masks of shape {pred.shape} and {ref.shape}; expected two volumes on the same grid")
-    pred, ref = pred != 0, ref != 0
+    voxels = pred.size
     voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
+    pred, ref = _cropped(pred != 0, ref != 0)
     said, true, both = (int(np.count_nonzero(mask)) for mask in (pred, ref, pred & ref))
-    clear = ref.size - true
-    hd95, assd = _surfaces(pred, ref, affine) if said and true else (nan, nan)
+    counts = torch.tensor([both, said - both, voxels - said - true + both, true - both], dtype=torch.float64)
+    dice, sensitivity, specificity, precision = (
+        float(compute_confusion_matrix_metric(name, counts))
+        for name in ("f1 score", "sensitivity", "specificity", "precision")
+    )
+    hd95, assd = surface_distances(pred, ref, affine) if said and true else (nan, nan)
     return VolumeScores(
-        dice=2 * both / (said + true) if said + true else nan,
-        sensitivity=both / true if true else nan,
-        specificity=(clear - (said - both)) / clear if clear else nan,
-        precision=both / said if said else nan,
+        dice=dice,
+        sensitivity=sensitivity,
+        specificity=specificity,
+        precision=precision,
         hd95_mm=hd95,
         assd_mm=assd,
         volume_ml_pred=said * voxel_ml,
         volume_ml_ref=true * voxel_ml,
         volume_error_ml=(said - true) * voxel_ml,
-        lesion_f1=_lesion_f1(pred, ref),
+        **_lesions(pred, ref),
     )
 
 
-def _surfaces(pred: np.ndarray, ref: np.ndarray, affine: np.ndarray) -> tuple[float, float]:
-    (box,) = ndimage.find_objects((pred | ref).astype(np.int8))
-    around = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in box)
-    masks = [torch.from_numpy(np.ascontiguousarray(mask[around]))[None, None].float() for mask in (pred, ref)]
-    spacing = np.linalg.norm(affine[:3, :3], axis=0).tolist()
-    hd95 = compute_hausdorff_distance(*masks, include_background=True, percentile=95, spacing=spacing)
-    assd = compute_average_surface_distance(*masks, include_background=True, symmetric=True, spacing=spacing)
-    return float(hd95), float(assd)
+def surface_distances(pred: np.ndarray, ref: np.ndarray, affine: np.ndarray) -> tuple[float, float]:
+    """HD95 and ASSD in mm of two (I, J, K) bool masks, neither empty.
+
+    By MONAI where array axes meet at right angles. On sheared grids, which MONAI cannot measure, the same with
+    distances between the true positions of the same surface voxels.
+    """
+    steps = np.asarray(affine[:3, :3], np.float64)
+    spacing = np.linalg.norm(steps, axis=0)
+    if np.abs((steps / spacing).T @ (steps / spacing) - np.eye(3)).max() < _RIGHT_ANGLE:
+        y_pred, y = (torch.from_numpy(np.ascontiguousarray(mask))[None, None] for mask in (pred, ref))
+        options: dict[str, Any] = {"y_pred": y_pred, "y": y, "include_background": True, "spacing": spacing.tolist()}
+        hd95 = compute_hausdorff_distance(**options, percentile=PERCENTILE)
+        assd = compute_average_surface_distance(**options, symmetric=True)
+        return float(hd95), float(assd)
+    surfaces: list[Any] = [np.argwhere(edges) @ steps.T for edges in get_mask_edges(pred, ref)]
+    there, back = (KDTree(two).query(one)[0] for one, two in (surfaces, surfaces[::-1]))
+    hd95_mm = max(np.percentile(distances, PERCENTILE) for distances in (there, back))
+    return float(hd95_mm), float(np.concatenate([there, back]).mean())
 
 
-def _lesion_f1(pred: np.ndarray, ref: np.ndarray) -> float:
+def _cropped(pred: np.ndarray, ref: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both masks within the box that holds both, whose border no lesion crosses; as they are where both are empty."""
+    extent = [np.flatnonzero((pred | ref).any(axis=tuple(np.delete(range(3), axis)))) for axis in range(3)]
+    if not len(extent[0]):
+        return pred, ref
+    box = tuple(slice(places[0], places[-1] + 1) for places in extent)
+    return pred[box], ref[box]
+
+
+def _lesions(pred: np.ndarray, ref: np.ndarray) -> dict[str, Any]:
     (said, n_said), (true, n_true) = (ndimage.label(mask, structure=_TOUCHING) for mask in (pred, ref))
-    if not n_said + n_true:
-        return nan
     both = pred & ref
     found, right = len(np.unique(true[both])), len(np.unique(said[both]))
-    precision, recall = right / n_said if n_said else 0.0, found / n_true if n_true else 0.0
-    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    rates = [part / whole if whole else 0.0 for part, whole in ((found, n_true), (right, n_said))]
+    return {
+        "lesions_ref": n_true,
+        "lesions_found": found,
+        "lesions_pred": n_said,
+        "lesions_false": n_said - right,
+        "lesion_f1": float(stats.hmean(rates)) if n_said + n_true else nan,
+    }
+
+
+def paper_slice_dice(pred: np.ndarray, ref: np.ndarray) -> np.ndarray:
+    """Dice of each slice as the paper's authors count it: smoothing 1 above and below, so 1 where both are empty.
+
+    Not comparable with :attr:`VolumeScores.dice`: most slices show no lesion, and each of those left empty scores 1.
+
+    Args:
+        pred: (Z, H, W), lesion where not 0.
+        ref: the same.
+
+    Returns:
+        (Z,) float64.
+    """
+    said, true = pred != 0, ref != 0
+    total = said.sum((1, 2)) + true.sum((1, 2))
+    return (2.0 * (said & true).sum((1, 2)) + 1.0) / (total + 1.0)
