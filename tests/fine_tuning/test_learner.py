@@ -11,7 +11,7 @@ from helpers.tiny_fine_tuning import TINY, tiny_fine_tuning
 from amd_das.errors import ConfigError
 from amd_das.fine_tuning.batches import labelled_batches
 from amd_das.fine_tuning.config import FineTuneConfig
-from amd_das.fine_tuning.judging import FALSE_ML_COSTS, HeldOutJudge, LastJudge
+from amd_das.fine_tuning.judging import FALSE_ML_COSTS, HeldOutJudge, LastJudge, wrong_slices
 from amd_das.fine_tuning.learner import FineTuneLearner
 from amd_das.networks.fcn import Fcn, FcnOutput
 from amd_das.training.learner import seeded
@@ -105,3 +105,11 @@ def test_false_positives_on_a_scan_without_a_bleed_cost(tmp_path: Path) -> None:
     assert everything["false_ml"] == pytest.approx(brain_ml, rel=0.05)
     assert everything["score"] == pytest.approx(-FALSE_ML_COSTS * everything["false_ml"])
     assert LastJudge()(Says(0.0)) == {"score": 0.0}
+
+
+def test_slices_that_are_outlined_wrongly_are_found(tmp_path: Path) -> None:
+    store = disc_store(tmp_path / "s", "source", patients=1, slices=4, noise=0.0)
+    ct = (store, np.arange(4))
+    assert wrong_slices(Says(0.0), ct, 20).tolist() == []
+    assert wrong_slices(Says(2.0), ct, 20).tolist() == np.flatnonzero(store.lesion_px).tolist()
+    assert wrong_slices(Says(-0.9), ct, 20).tolist() == [0, 1, 2, 3]

@@ -16,7 +16,7 @@ from amd_das.segmentation.augment import augment
 from amd_das.segmentation.batches import Deck
 from amd_das.slices import SliceStore
 
-_CT, _PSEUDO_CT, _CHANGES = range(11, 14)  # keep what is drawn for each apart
+_CT, _PSEUDO_CT, _CHANGES, _WRONG = range(11, 15)  # keep what is drawn for each apart
 
 
 class LabelledBatch(NamedTuple):
@@ -37,23 +37,32 @@ Slices = tuple[SliceStore, np.ndarray]
 
 
 def labelled_batches(
-    ct: Slices, pseudo_ct: Slices | None, config: FineTuneConfig
+    ct: Slices, pseudo_ct: Slices | None, config: FineTuneConfig, *, wrong: np.ndarray | None = None
 ) -> Callable[[int, int], LabelledBatch]:
     """Batches of labelled CT, and of pseudo-CT where there is some: (step, size) → batch.
+
+    Args:
+        ct: to learn from.
+        pseudo_ct: the same.
+        config: how batches are made.
+        wrong: (n,) slices of the CT which the model in use outlines wrongly; None where that is not known.
 
     Raises:
         TrainingError: there is no slice to learn from.
     """
     if not len(ct[1]):
         raise TrainingError("no labelled CT slice is left to learn from; label more scans")
-    parts = [(*ct, rows_of(*ct, config.lesion_share, (config.seed, _CT)), _CT)]
+    rows = mixed(*ct, config.lesion_share, (config.seed, _CT))
+    if wrong is not None and len(wrong):
+        rows = dealt(config.wrong_share, Deck(wrong, (config.seed, _WRONG)).deal, rows)
+    parts = [(ct[0], rows, _CT)]
     if pseudo_ct is not None and len(pseudo_ct[1]) and config.pseudo_ct_share > 0:
-        parts.append((*pseudo_ct, rows_of(*pseudo_ct, config.lesion_share, (config.seed, _PSEUDO_CT)), _PSEUDO_CT))
+        parts.append((pseudo_ct[0], mixed(*pseudo_ct, config.lesion_share, (config.seed, _PSEUDO_CT)), _PSEUDO_CT))
 
     def batch_at(step: int, size: int) -> LabelledBatch:
         second = min(round(size * config.pseudo_ct_share), size - 1) if len(parts) > 1 else 0
         images, labels = [], []
-        for (store, _, rows, number), count in zip(parts, (size - second, second), strict=False):
+        for (store, rows, number), count in zip(parts, (size - second, second), strict=False):
             if not count:
                 continue
             chosen = rows(np.arange(step * count, (step + 1) * count))
@@ -67,19 +76,23 @@ def labelled_batches(
     return batch_at
 
 
-def rows_of(store: SliceStore, indices: np.ndarray, share: float, seed: tuple[int, ...]) -> Rows:
+def mixed(store: SliceStore, indices: np.ndarray, share: float, seed: tuple[int, ...]) -> Rows:
     """Slices in an order in which the share of lesions is as asked for, where there are both kinds."""
     shows = store.lesion_px[indices] > 0
     if not share or shows.all() or not shows.any():
         return Deck(indices, seed).deal
-    lesions, others = Deck(indices[shows], (*seed, 1)), Deck(indices[~shows], (*seed, 2))
+    return dealt(share, Deck(indices[shows], (*seed, 1)).deal, Deck(indices[~shows], (*seed, 2)).deal)
+
+
+def dealt(share: float, first: Rows, second: Rows) -> Rows:
+    """Of any run of positions, this share from the first sequence and the rest from the second, each in its order."""
 
     def rows(positions: np.ndarray) -> np.ndarray:
         before, after = (np.floor(places * share).astype(np.int64) for places in (positions, positions + 1))
-        is_lesion = after > before
-        found = np.empty(len(positions), indices.dtype)
-        found[is_lesion] = lesions.deal(before[is_lesion])
-        found[~is_lesion] = others.deal((positions - before)[~is_lesion])
+        is_first = after > before
+        found = np.empty(len(positions), np.int64)
+        found[is_first] = first(before[is_first])
+        found[~is_first] = second((positions - before)[~is_first])
         return found
 
     return rows

@@ -79,6 +79,13 @@ class FineTuneConfig:
     lesion_share: float = 0.6
     """Part of the slices that show a lesion, where there are both kinds."""
 
+    wrong_share: float = 0.5
+    """Part of the labelled CT slices that is drawn from those which the model in use outlines wrongly: corrections are
+    what there is to learn."""
+
+    wrong_px: int = 20
+    """A slice is wrong where so many pixels differ from the label."""
+
     augment: AugmentConfig = field(default_factory=lambda: RICH)
 
     average: float = 0.98
@@ -105,7 +112,7 @@ class FineTuneConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "few_steps", "batch", "validate_steps", "patience", "judge_slices"):
+        for name in ("steps", "few_steps", "batch", "validate_steps", "patience", "judge_slices", "wrong_px"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} {getattr(self, name)}: expected at least 1")
         if not 32 <= self.patch <= 240:
@@ -114,6 +121,6 @@ class FineTuneConfig:
             raise ConfigError(f"learning_rate {self.learning_rate}: expected above 0 and at most 0.1")
         if not 0 <= self.frozen_stages <= STAGES:
             raise ConfigError(f"frozen_stages {self.frozen_stages}: expected 0 to {STAGES}")
-        for name in ("pseudo_ct_share", "lesion_share", "average"):
+        for name in ("pseudo_ct_share", "lesion_share", "wrong_share", "average"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"{name} {getattr(self, name)}: expected 0 or more and below 1")

@@ -17,6 +17,19 @@ FALSE_ML_COSTS: Final = 0.02
 LABELLED: Final = "mean Dice on held-out labelled CT, less false positives where there is no bleed"
 
 
+def wrong_slices(network: nn.Module, ct: Slices, least_px: int) -> np.ndarray:
+    """Those of the slices, (n,), where at least so many pixels of a network's outline differ from the label."""
+    store, indices = ct
+    config = SelectionConfig()
+    assert store.labels is not None
+    found = []
+    for rows in chunks(indices, config.batch):
+        pred = predict(network, network_image(store.images[rows]), config.threshold).numpy()
+        differ = np.count_nonzero(pred != (store.labels[rows] > 0), axis=(1, 2))
+        found.append(rows[differ >= least_px])
+    return np.concatenate(found) if found else indices
+
+
 class HeldOutJudge:
     """Scores a network by the held-out cases; for :class:`amd_das.segmentation.selection.BestKeeper`."""
 

@@ -12,7 +12,7 @@ from amd_das.fine_tuning.batches import labelled_batches
 from amd_das.fine_tuning.comparison import CHALLENGER, CHAMPION, compare, pairs_of
 from amd_das.fine_tuning.config import FineTuneConfig
 from amd_das.fine_tuning.data import SPLIT, Context, Data
-from amd_das.fine_tuning.judging import HeldOutJudge, LastJudge
+from amd_das.fine_tuning.judging import HeldOutJudge, LastJudge, wrong_slices
 from amd_das.fine_tuning.labels import prepare_labels
 from amd_das.fine_tuning.learner import FineTuneLearner
 from amd_das.fine_tuning.publication import Made, publish
@@ -62,9 +62,10 @@ def training(context: Context, data: Data) -> Step:
             learner = FineTuneLearner(champion.network.config, champion.network.state_dict(), config)
         judge = HeldOutJudge(data.ct_held, data.pseudo_ct_held, most=config.judge_slices) if data.held else LastJudge()
         keeper = BestKeeper(learner, judge, output)
+        wrong = wrong_slices(champion.network, data.ct, config.wrong_px)
         record = fit(
             learner,
-            labelled_batches(data.ct, data.pseudo_ct, config),
+            labelled_batches(data.ct, data.pseudo_ct, config, wrong=wrong),
             _fit_config(config, held_out=bool(data.held)),
             output,
             progress=lambda now: _tell(report, now),
