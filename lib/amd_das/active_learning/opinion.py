@@ -1,0 +1,63 @@
+"""What the model thinks of one scan, and how sure it is."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from amd_das.active_learning.diversity import volume_fingerprint
+from amd_das.active_learning.uncertainty import flip_consistency, volume_entropy
+from amd_das.inference import InferenceConfig, Predictor, ProbabilityMap
+from amd_das.preprocessing.pipeline import Preprocessed, preprocess
+from amd_das.volume import Volume
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Opinion:
+    """Of one volume and one model."""
+
+    mask: np.ndarray
+    """(I, J, K) uint8 on the volume's own grid: what segmenting it gives."""
+
+    entropy: float
+    """Bits, in [0, 1]; see :mod:`amd_das.active_learning.uncertainty`."""
+
+    flip_consistency: float
+    """Dice between both views, in [0, 1]."""
+
+    fingerprint: np.ndarray
+    """(n,) uint64; see :mod:`amd_das.active_learning.diversity`."""
+
+    @property
+    def uncertainty(self) -> float:
+        """One number of both, in [0, 1]."""
+        return uncertainty(self.entropy, self.flip_consistency)
+
+
+def uncertainty(entropy: float, consistency: float) -> float:
+    """Mean of entropy and inconsistency (ours): either alone is blind to what the other sees."""
+    return (entropy + 1.0 - consistency) / 2
+
+
+def form_opinion(volume: Volume, predictor: Predictor, config: InferenceConfig | None = None) -> Opinion:
+    """Look at a volume and at its mirror image; raises InputError as segmenting it does.
+
+    The mask is the one that :meth:`Predictor.segment` makes with ``flip``: the mean of both views is what that takes.
+    """
+    config = config or predictor.config
+    prepared = preprocess(volume, config.preprocess)
+    once = replace(config, flip=False)
+    plain = predictor.probabilities(prepared, once)
+    mirrored = predictor.probabilities(_mirrored(prepared), once)[..., ::-1]
+    mean = (plain + mirrored) / 2
+    found = ProbabilityMap(prepared=prepared, slices=mean, warnings=prepared.warnings)
+    return Opinion(
+        mask=found.outline(config),
+        entropy=volume_entropy(mean),
+        flip_consistency=flip_consistency(plain, mirrored, config.threshold),
+        fingerprint=volume_fingerprint(prepared.slices, prepared.with_brain),
+    )
+
+
+def _mirrored(prepared: Preprocessed) -> Preprocessed:
+    """Left and right exchanged; the grid is not to be used."""
+    return replace(prepared, slices=prepared.slices[..., ::-1], brain=prepared.brain[..., ::-1])
