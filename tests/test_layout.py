@@ -44,7 +44,7 @@ FLOORS = [
     {"models"},
     {"inference"},
     {"output"},
-    {"journey", "interim", "doctor", "active_learning"},
+    {"journey", "interim", "doctor", "evaluation", "active_learning"},
     {"pacs"},
     {"listener", "pipeline"},
     {"fine_tuning"},
