@@ -1,5 +1,6 @@
 """RSNA's slices: series put together from headers, kinds from the table, HU from stored values of both sorts."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,12 @@ def test_series_are_put_together_in_the_order_of_positions(rsna: Path) -> None:
     inside = make_head()[0] > -1000
     np.testing.assert_array_equal(volume.array[inside], make_head()[0][inside])
     assert volume.array.min() == -1024  # the padding of -2000
+
+
+def test_made_up_uids_are_not_warned_of(rsna: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "Invalid value for VR UI")
+        assert read_image(find_cases(rsna, "target").cases[0]).shape == (96, 110, 10)
 
 
 def test_wrapped_twelve_bit_values_are_air_again(tmp_path: Path) -> None:

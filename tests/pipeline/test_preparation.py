@@ -75,7 +75,7 @@ def test_data_sets_are_listed_checked_and_exported(tmp_path: Path, capsys: pytes
         assert name in listed
     folder = write_bhsd(tmp_path / "bhsd", "ID_02_ID_4000000000")
     assert run("datasets", "check", folder) == 0
-    assert capsys.readouterr().out == "bhsd: BHSD, 1 cases of 1 patients, 1 with a mask\n"
+    assert capsys.readouterr().out == "bhsd: BHSD, 1 case of 1 patient, 1 with a mask\n"
     assert run("datasets", "export", folder, "-o", tmp_path / "out") == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["cases.csv", "images", "masks"]
     assert run("datasets", "export", folder) == 2

@@ -154,7 +154,8 @@ def subtypes_in(row: Mapping[str, str], columns: Mapping[str, Subtype]) -> froze
 
 def counted(cases: Sequence[CaseFiles]) -> str:
     """Cases, patients, masks, and how many show which kind of hemorrhage, in words."""
-    parts = [f"{len(cases)} cases of {len({case.patient for case in cases})} patients"]
+    patients = len({case.patient for case in cases})
+    parts = [f"{len(cases)} case{'s'[: len(cases) != 1]} of {patients} patient{'s'[: patients != 1]}"]
     parts += [f"{count} with a mask"] if (count := sum(case.mask is not None for case in cases)) else []
     known = [case.subtypes for case in cases if case.subtypes is not None]
     if known:

@@ -18,6 +18,7 @@ from pydicom import dcmread
 
 from amd_das.datasets.folders import CaseFiles, Lesion, Subtype
 from amd_das.datasets.layout import NAMES, Found, Layout, below, listed, rows_of
+from amd_das.datasets.volumes import made_up_uids
 from amd_das.errors import ConfigError, TrainingError
 from amd_das.reading.dicom_files import series_case_id
 
@@ -44,8 +45,9 @@ def find(folder: Path, lesion: Lesion | None = None) -> Found:
             unlabelled.append(path.stem)
             continue
         try:
-            header = dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
-            key = (str(header.StudyInstanceUID), str(header.SeriesInstanceUID))
+            with made_up_uids():
+                header = dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
+                key = (str(header.StudyInstanceUID), str(header.SeriesInstanceUID))
             height, person = float(header.ImagePositionPatient[2]), str(header.PatientID)
         except Exception as error:  # whatever a broken file provokes; the others are of use
             logger.debug("%s: %s", path.name, error)

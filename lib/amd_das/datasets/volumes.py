@@ -1,7 +1,10 @@
 """One case read: its image, and its mask on the same grid."""
 
 import hashlib
+import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import nibabel
@@ -29,15 +32,24 @@ def read_image(files: CaseFiles, config: ReadingConfig | None = None) -> Volume:
     if files.load_image is not None:
         return files.load_image(files, config or ReadingConfig())
     if files.series:
-        return read_volume(
-            Input(path=files.image, files=files.series, kind="dicom", case_id=files.case, description="DICOM series"),
-            config,
+        series = Input(
+            path=files.image, files=files.series, kind="dicom", case_id=files.case, description="DICOM series"
         )
+        with made_up_uids():
+            return read_volume(series, config)
     if files.image.name.lower().endswith(NIFTI_SUFFIXES):
         channel = _channel(files, config or ReadingConfig())
         if channel is not None:
             return channel
     return read_volume(files.image, config)
+
+
+@contextmanager
+def made_up_uids() -> Iterator[None]:
+    """Without pydicom's warning for each UID that is none: de-identified sets are full of them (RSNA's ID_…)."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Invalid value for VR UI")
+        yield
 
 
 def read_mask(files: CaseFiles, like: Volume, config: ReadingConfig | None = None) -> np.ndarray:
