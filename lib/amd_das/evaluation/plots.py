@@ -62,7 +62,7 @@ def dice_distribution(groups: Mapping[str, Sequence[float]]) -> str:
     axes.set(ylim=(-0.02, 1.02), xlim=(-0.6, len(kept) - 0.4), ylabel="Dice")
     axes.set_xticks(range(len(kept)), [f"{name}\n(n = {len(values)})" for name, values in kept.items()])
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
-    return _svg(figure)
+    return svg(figure)
 
 
 def bland_altman(ref_ml: Sequence[float], pred_ml: Sequence[float], *, colour: str = COLOURS[0]) -> str:
@@ -101,7 +101,7 @@ def bland_altman(ref_ml: Sequence[float], pred_ml: Sequence[float], *, colour: s
             )
         axes.set_xlim(left=min(0.0, float(mean.min())))
     axes.set(xlabel="mean of both volumes, mL", ylabel="prediction − reference, mL")
-    return _svg(figure)
+    return svg(figure)
 
 
 def roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray, float]]) -> str:
@@ -120,22 +120,28 @@ def roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray, float]]) -> str:
     else:
         axes.text(0.5, 0.5, _EMPTY, ha="center", transform=axes.transAxes)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="1 − specificity (scans)", ylabel="sensitivity (scans)", aspect="equal")
-    return _svg(figure)
+    return svg(figure)
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    """Inches, of 72 pixels each."""
+def draw(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """An empty figure and its axes, row by row; inches, of 72 pixels each."""
     with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
         figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, figure.add_subplot()
+        return figure, list(figure.subplots(rows, columns, squeeze=False).flat)
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
+    """The figure as SVG text, the same bytes for the same numbers."""
     buffer = io.StringIO()
     with matplotlib.rc_context(_STYLE):  # type: ignore[arg-type]
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     return re.sub(r"<!--.*?-->\s*", "", text[text.index("<svg") :], flags=re.DOTALL)
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure, (axes,) = draw(width, height)
+    return figure, axes
 
 
 def _finite(values: Sequence[float]) -> np.ndarray:
