@@ -134,6 +134,16 @@ def test_the_model_that_was_put_to_use_meanwhile_is_not_replaced(place: Path, mo
     assert models.current_version(place / "model") != result.version
 
 
+def test_weights_that_come_out_the_same_are_no_version(place: Path) -> None:
+    before = models.current_version(place / "model")
+    record = record_of(place, before)
+    result = tune(place, tiny_fine_tuning(learning_rate=1e-12))
+    assert (result.version, result.published) == (None, False)
+    assert "changed no weight" in result.reason
+    assert models.list_versions(place / "model") == [before]
+    assert record_of(place, before) == record
+
+
 @pytest.mark.parametrize(("count", "held", "steps"), [(1, 0, 3), (2, 1, 6)])
 def test_few_labels(place: Path, count: int, held: int, steps: int) -> None:
     for name in list(POSITIONS)[count:]:

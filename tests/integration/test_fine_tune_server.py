@@ -15,7 +15,7 @@ from amd_das import models
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
 
-GENTLE = {"steps": 80, "learning_rate": 1e-9, "device": "cpu", "client_id": "user-xyz"}
+GENTLE = {"steps": 80, "learning_rate": 1e-5, "device": "cpu", "client_id": "user-xyz"}
 
 
 @pytest.fixture

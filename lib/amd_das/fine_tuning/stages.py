@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from amd_das.fine_tuning import labels as label_slices
 from amd_das.fine_tuning.batches import labelled_batches
 from amd_das.fine_tuning.comparison import CHALLENGER, CHAMPION, compare, pairs_of
@@ -135,6 +137,9 @@ def publication(context: Context, data: Data, trained: StepResult, compared: Ste
         )
         verdict = Verdict(**compared.summary["verdict"])
         network = _network(context, trained)
+        if _same_on_disk(network, context.champion.network):
+            reason = "training has changed no weight by as much as half precision holds"
+            return {"version": None, "published": False, "reason": reason}
         info, said = publish(network, context.config, made, verdict, context.model_dir)
         return {"version": info.version, "published": said.publish, "reason": said.reason}
 
@@ -142,7 +147,7 @@ def publication(context: Context, data: Data, trained: StepResult, compared: Ste
         name="publication",
         inputs={"model_dir": str(context.model_dir.resolve()), "comparison": compared.key},
         make=make,
-        still_good=lambda summary: summary["version"] in list_versions(context.model_dir),
+        still_good=lambda summary: summary["version"] in (None, *list_versions(context.model_dir)),
     )
 
 
@@ -163,6 +168,12 @@ def _network(context: Context, trained: StepResult) -> Fcn:
     network = Fcn(context.champion.network.config)
     network.load_state_dict(best_weights(trained.folder))
     return network
+
+
+def _same_on_disk(one: Fcn, other: Fcn) -> bool:
+    """Whether both are one version: it would take the other's place, record and all."""
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(first.half(), second.half()) for first, second in pairs)
 
 
 def _as_published(network: Fcn) -> LoadedModel:
