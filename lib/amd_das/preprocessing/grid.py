@@ -227,6 +227,18 @@ class AxialGrid:
                 out[part] = _sample(stack.astype(np.float32, copy=False), index, 1).numpy()
         return out
 
+    def position_mm(self, voxels: np.ndarray) -> np.ndarray:
+        """(n, 3) voxel numbers of the volume → (n, 3) mm in `frame` (up, back, left) from the first axial voxel."""
+        axial = np.asarray(voxels, np.float64)[:, self.axes]
+        last = np.array(self.axial_shape) - 1
+        return np.where(self.flips, last - axial, axial) @ self.steps.T
+
+    def slice_index(self, voxels: np.ndarray) -> np.ndarray:
+        """(n, 3) voxel numbers of the volume → (n, 3) fractional (slice, row, column) of the slices that come out."""
+        position = self.position_mm(voxels)
+        slices = (position[:, :1] / self.steps[0, 0] - (self.slab - 1) / 2) / self.slab
+        return np.concatenate([slices, (position[:, 1:] - self._corner_mm()) / PIXEL_MM], axis=1)
+
     def _chunks(self, count: int) -> list[np.ndarray]:
         """Slice numbers in groups that are resampled at once: one by one where each lies aside of the last."""
         size = 1 if np.abs(self.steps[1:, 0]).max() > 1e-6 else _CHUNK
