@@ -8,21 +8,21 @@ from matplotlib.ticker import MaxNLocator
 
 from amd_das.evaluation.plots import COLOURS, draw, svg
 
-MOST_PANELS: Final = 9
-"""Losses beyond these are left out; validation comes first (ours)."""
+MOST_PANELS: Final = 12
+"""What is beyond these is left out (ours)."""
 
 _COLUMNS: Final = 3
 _LINE: Final = COLOURS[1]
 
 
 def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, tuple[list[int], list[float]]]:
-    """Name → steps and values, validation first; what is not finite is left out.
+    """Name → steps and values, losses first; what is not finite is left out.
 
     Args:
         history: entries as :mod:`amd_das.training.history` reads them.
     """
     found: dict[str, tuple[list[int], list[float]]] = {}
-    for kind in ("validation", "losses"):
+    for kind in ("losses", "validation"):
         for entry in history:
             for name, value in (entry.get(kind) or {}).items():
                 if isinstance(value, int | float) and math.isfinite(value):
