@@ -67,7 +67,7 @@ def render_overlay(
     grid = AxialGrid.of(volume)
     hu, lesion = grid.axial(volume.array), grid.axial(mask) != 0
     chosen = choose_slices(lesion.sum(axis=(1, 2)))
-    rows, columns = _crop(hu, grid.spacing_mm)
+    rows, columns = head_crop(hu, grid.spacing_mm)
     numbers = np.arange(len(hu))[:: -1 if grid.flips[0] else 1]
     size = _tile_size(len(chosen), (rows, columns), grid.spacing_mm)
     tiles = [_tile(hu[z, rows, columns], lesion[z, rows, columns], size, int(numbers[z])) for z in chosen]
@@ -100,7 +100,7 @@ def _spread(count: int, most: int) -> np.ndarray:
     return ((np.arange(most) + 0.5) * count / max(most, 1)).astype(int)
 
 
-def _crop(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> tuple[slice, slice]:
+def head_crop(hu: np.ndarray, spacing_mm: tuple[float, float, float]) -> tuple[slice, slice]:
     """Rows and columns of (Z, H, W) slices that hold the head, with a margin; all of them where no head is seen."""
     steps = [max(1, round(COARSE_MM / mm)) for mm in spacing_mm[1:]]
     head = head_outline(hu[:, :: steps[0], :: steps[1]]).any(axis=0)
