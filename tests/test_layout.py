@@ -48,7 +48,7 @@ FLOORS = [
     {"journey", "interim", "doctor", "evaluation", "active_learning"},
     {"pacs"},
     {"listener", "pipeline"},
-    {"fine_tuning"},
+    {"fine_tuning", "reproduction"},
     {"cli"},
 ]
 """From the ground up: a room may use its own floor and those below."""

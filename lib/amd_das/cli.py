@@ -183,11 +183,53 @@ def _fine_tune(args: argparse.Namespace) -> int:
     )
 
 
+def _reproduce(args: argparse.Namespace) -> int:
+    from amd_das.reproduction.console import reproduce_in_terminal
+
+    return reproduce_in_terminal(
+        args.table,
+        args.preset,
+        args.workdir,
+        _say,
+        source=args.source,
+        target=_scans(args.target) if args.target else None,
+        test=args.test,
+        device=args.device,
+        processes=args.processes,
+    )
+
+
 def _scans(place: str) -> "Path | PacsConfig":
     """Where scans are: a folder, or the address of a PACS."""
     from amd_das.pacs.config import PacsConfig
 
     return PacsConfig.from_environment(place) if place.startswith(("http://", "https://")) else Path(place)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from amd_das.evaluation.console import evaluate_in_terminal
+
+    options = {"images": args.images, "subtypes": args.subtypes, "common": args.common}
+    evaluate_in_terminal(args.pred, args.ref, args.output, _say, **options)
+    return DONE
+
+
+def _benchmark(args: argparse.Namespace) -> int:
+    from amd_das.evaluation.console import benchmark_in_terminal
+    from amd_das.models import default_model_dir
+
+    benchmark_in_terminal(
+        args.models,
+        args.images,
+        args.ref,
+        args.output,
+        _say,
+        model_dir=args.model_dir or default_model_dir(),
+        subtypes=args.subtypes,
+        common=args.common,
+        device=args.device,
+    )
+    return DONE
 
 
 def _models(args: argparse.Namespace) -> int:
@@ -221,6 +263,13 @@ def _cache(args: argparse.Namespace) -> int:
     held = f", {usage.in_use} in use" if usage.in_use else ""
     age = f", the oldest last used {usage.oldest_hours:.1f} h ago" if usage.series else ""
     _say(f"{usage.series} series, {usage.bytes / 2**20:.1f} MiB in {usage.folder}{held}{age}")
+    return DONE
+
+
+def _users(args: argparse.Namespace) -> int:
+    from amd_das.accounts.console import users_in_terminal
+
+    users_in_terminal(args.action, args.name, args.roles, args.folder, _say)
     return DONE
 
 
@@ -411,6 +460,26 @@ def _parser() -> argparse.ArgumentParser:
     pipeline.add_argument("--progress-file", type=Path, metavar="FILE", help="JSON that tells other programs how far")
     pipeline.set_defaults(run=_pipeline)
 
+    reproduce = commands.add_parser(
+        "reproduce",
+        parents=[shared],
+        help="train and score the rows of one of the paper's tables",
+        description="Train and score every row of a table of the paper with given data, and print the paper's Dice "
+        "beside ours. Without folders phantoms stand in. Run again, it goes on where it was.",
+        epilog=RESEARCH_NOTICE,
+    )
+    reproduce.add_argument("table", choices=("table2", "table3", "table4", "table5"))
+    reproduce.add_argument("--preset", choices=("smoke", "shipped", "paper"), default="paper", help="(%(default)s)")
+    reproduce.add_argument("--source", type=Path, metavar="DIR", help="labelled MRI (default: phantoms)")
+    reproduce.add_argument("--target", metavar="DIR|URL", help="head CT without labels (default: phantoms)")
+    reproduce.add_argument("--test", type=Path, metavar="DIR", help="labelled head CT to score on; with --target")
+    reproduce.add_argument(
+        "--workdir", type=Path, default=Path("runs/reproduce"), metavar="DIR", help="what is made, kept (%(default)s)"
+    )
+    reproduce.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
+    reproduce.add_argument("--processes", type=int, metavar="N", help="that prepare scans (one for each processor)")
+    reproduce.set_defaults(run=_reproduce)
+
     tuning = commands.add_parser(
         "fine-tune",
         parents=[shared, model],
@@ -448,6 +517,47 @@ def _parser() -> argparse.ArgumentParser:
     versions.add_argument("version", nargs="?", help="as listed; for use and remove")
     versions.set_defaults(run=_models)
 
+    labelled = argparse.ArgumentParser(add_help=False)
+    labelled.add_argument("--ref", required=True, type=Path, metavar="DIR", help="reference masks, as NAME.nii.gz")
+    labelled.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="where the report goes")
+    labelled.add_argument(
+        "--subtypes",
+        type=Path,
+        metavar="CSV",
+        help="columns case, subtypes (iph;ivh, or none) and scanner, for numbers by subtype and scanner",
+    )
+    labelled.add_argument("--common", action="store_true", help="leave out cases that lack a mask or an image")
+    evaluate = commands.add_parser(
+        "evaluate",
+        parents=[shared, labelled],
+        help="score masks against references",
+        description="Score masks against references, by volume and by slice, and write a report: report.html, with "
+        "cases.csv, slices.csv and report.json beside it. Several --pred are compared on the same scans.",
+        epilog=RESEARCH_NOTICE,
+    )
+    evaluate.add_argument(
+        "--pred",
+        required=True,
+        action="append",
+        metavar="[NAME=]DIR",
+        help="masks of a model, as `amd-das segment` writes them; again for another model",
+    )
+    evaluate.add_argument("--images", type=Path, metavar="DIR", help="the CTs, for pictures of the worst cases")
+    evaluate.set_defaults(run=_evaluate)
+
+    benchmark = commands.add_parser(
+        "benchmark",
+        parents=[shared, model, labelled],
+        help="let models segment labelled scans, and score them",
+        description="Segment labelled scans with each model, and report as `amd-das evaluate` does. Masks stay in "
+        "DIR/predictions.",
+        epilog=RESEARCH_NOTICE,
+    )
+    benchmark.add_argument("models", nargs="+", metavar="MODEL", help="a model folder, or a version (amd-das models)")
+    benchmark.add_argument("--images", required=True, type=Path, metavar="DIR", help="the CTs")
+    benchmark.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
+    benchmark.set_defaults(run=_benchmark)
+
     cache = commands.add_parser(
         "cache",
         parents=[shared],
@@ -458,6 +568,25 @@ def _parser() -> argparse.ArgumentParser:
     cache.add_argument("action", choices=("show", "clear"), nargs="?", default="show")
     cache.add_argument("--dir", type=Path, metavar="DIR", help="(default: $AMD_DAS_CACHE_DIR, or ~/.cache/amd-das)")
     cache.set_defaults(run=_cache)
+
+    users = commands.add_parser(
+        "users",
+        parents=[shared],
+        help="who may use a server: list, add, remove, change passwords and roles",
+        description="Who may use a server, and as what: user (reads results), annotator (segments, saves labels), "
+        "reviewer (removes labels), admin (trains, publishes, removes). Passwords are asked for, or read from stdin; "
+        "they are kept as hashes. A running server takes up every change by itself.",
+    )
+    users.add_argument("action", choices=("list", "add", "password", "roles", "remove"), nargs="?", default="list")
+    users.add_argument("name", nargs="?", metavar="NAME", help="of the user")
+    users.add_argument("roles", nargs="*", metavar="ROLE", help="for add and roles: user, annotator, reviewer, admin")
+    users.add_argument(
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        help="where users are kept (default: $AMD_DAS_ACCOUNTS_DIR, or accounts/ in $AMD_DAS_RUNS_DIR or runs/)",
+    )
+    users.set_defaults(run=_users)
 
     listen = commands.add_parser(
         "listen",
