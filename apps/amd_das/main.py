@@ -11,10 +11,9 @@ prepare_monai_label()
 from fastapi import HTTPException  # noqa: E402
 from monailabel.interfaces.app import MONAILabelApp  # noqa: E402
 from monailabel.interfaces.tasks.infer_v2 import InferTask  # noqa: E402
+from monailabel.interfaces.tasks.scoring import ScoringMethod  # noqa: E402
 from monailabel.interfaces.tasks.strategy import Strategy  # noqa: E402
 from monailabel.interfaces.tasks.train import TrainTask  # noqa: E402
-from monailabel.tasks.activelearning.first import First  # noqa: E402
-from monailabel.tasks.activelearning.random import Random  # noqa: E402
 
 import amd_das  # noqa: E402
 from amd_das.conventions import LABELS, RESEARCH_NOTICE  # noqa: E402
@@ -22,11 +21,22 @@ from amd_das.errors import AmdDasError, ModelError  # noqa: E402
 from amd_das.models import load_current  # noqa: E402
 from amd_das.reading import ReadingConfig  # noqa: E402
 from amd_das_app.inference.batch import CpuSafeBatchInfer  # noqa: E402
+from amd_das_app.inference.edit_task import (  # noqa: E402
+    EDIT_NAME,
+    SCRIBBLES_NAME,
+    EditInferTask,
+    ScribblesInferTask,
+)
+from amd_das_app.inference.known_scans import KnownScans  # noqa: E402
 from amd_das_app.inference.model_choice import model_choice  # noqa: E402
 from amd_das_app.inference.task import TASK_NAME, HemorrhageInferTask  # noqa: E402
 from amd_das_app.pacs.datastore import PacsDatastore  # noqa: E402
+from amd_das_app.requests.marks import BACKGROUND  # noqa: E402
 from amd_das_app.settings import server_settings  # noqa: E402
 from amd_das_app.training.tasks import Training, make_trainers  # noqa: E402
+from amd_das_app.worklist.case_scores import CaseScores  # noqa: E402
+from amd_das_app.worklist.scoring_method import SCORING_NAME, DiceVolume  # noqa: E402
+from amd_das_app.worklist.strategies import make_strategies  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +51,7 @@ class AmdDasApp(MONAILabelApp):
         self.reading = ReadingConfig(max_file_bytes=settings.max_upload_bytes, max_voxels=settings.max_voxels)
         self.model_error: ModelError | None = None
         self.training = Training.of(conf, studies, settings)
+        self.cases = CaseScores(self.training.folder / "worklist")
         super().__init__(
             app_dir=app_dir,
             studies=studies,
@@ -48,7 +59,7 @@ class AmdDasApp(MONAILabelApp):
             name="AMD-DAS",
             description=f"{PURPOSE} {RESEARCH_NOTICE}",
             version=amd_das.__version__,
-            labels=list(LABELS),
+            labels=[*LABELS, BACKGROUND],
         )
 
     def info(self) -> dict[str, Any]:
@@ -77,11 +88,11 @@ class AmdDasApp(MONAILabelApp):
         """As MONAI Label does it; a series of the PACS is not fetched yet, and has no path: clients download it."""
         if not isinstance(datastore := self.datastore(), PacsDatastore):
             return super().next_sample(request) or {}
-        chosen = self._strategies[request.get("strategy") or "random"](request, datastore) or {}
+        chosen = self._strategies[request.get("strategy") or next(iter(self._strategies))](request, datastore) or {}
         return {**chosen, "path": ""} if chosen.get("id") else {}
 
     def init_infers(self) -> dict[str, InferTask]:
-        """The one task, or none when the model is absent or damaged."""
+        """The automatic task and its corrections by hand, or none when the model is absent or damaged."""
         self.model_choice = model_choice()
         try:
             model = load_current()
@@ -91,7 +102,12 @@ class AmdDasApp(MONAILabelApp):
             return {}
         logger.info("model %s, SHA-256 %s", model.info.version, model.info.checksum)
         self.model_error = None
-        return {TASK_NAME: HemorrhageInferTask(model, self.reading)}
+        automatic, known = HemorrhageInferTask(model, self.reading), KnownScans(self.reading)
+        return {
+            TASK_NAME: automatic,
+            EDIT_NAME: EditInferTask(automatic, known),
+            SCRIBBLES_NAME: ScribblesInferTask(automatic, known),
+        }
 
     def reload_model(self) -> None:
         """Take up the model now in use, requests under way finishing with the one they began with.
@@ -108,7 +124,21 @@ class AmdDasApp(MONAILabelApp):
 
     def init_strategies(self) -> dict[str, Strategy]:
         """How the next scan to label is chosen."""
-        return {"random": Random(), "first": First()}
+        return make_strategies(self.cases, self.model_version)
+
+    def init_scoring_methods(self) -> dict[str, ScoringMethod]:
+        """The automatic outline against the final label."""
+        return {SCORING_NAME: DiceVolume()}
+
+    def model_version(self) -> str:
+        """The version that segments; empty without one."""
+        task = self._infers.get(TASK_NAME)
+        return task.model.info.version if task else ""
+
+    def on_save_label(self, image_id: str, label_id: str) -> None:
+        """A scan with a label is nobody's any more."""
+        super().on_save_label(image_id, label_id)
+        self.cases.turns.free(image_id)
 
     def init_batch_infer(self) -> CpuSafeBatchInfer:
         """MONAI Label's batch task, without its division by zero GPUs."""

@@ -36,6 +36,7 @@ class RunningServer:
                 **inherited,
                 "AMD_DAS_MODEL_DIR": str(model_dir),
                 "AMD_DAS_RUNS_DIR": str(folder / "runs"),
+                "AMD_DAS_SCORE_AFTER": "86400",  # a test that wants scores says so
                 "AMD_DAS_CACHE_DIR": str(folder / "cache"),
                 "MONAI_LABEL_SESSION_PATH": str(self.sessions),
                 "TMPDIR": str(self.temporary),

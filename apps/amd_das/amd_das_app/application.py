@@ -21,7 +21,7 @@ from amd_das_app.logs.quiet import HideUids, quieten
 from amd_das_app.logs.recent import RecentLog
 from amd_das_app.pacs.datastore import PacsDatastore, expire_now_and_then
 from amd_das_app.pacs.series_jobs import SeriesJobs
-from amd_das_app.routes import datastore, images, infer, jobs, model, proxy, series, session, train
+from amd_das_app.routes import datastore, images, infer, jobs, model, proxy, series, session, train, worklist
 from amd_das_app.routes.ohif import ohif_router
 from amd_das_app.routes.pages import pages_router
 from amd_das_app.routes.stock import stock_router
@@ -29,6 +29,7 @@ from amd_das_app.settings import ServerSettings
 from amd_das_app.state import ServerState, monai_label_app
 from amd_das_app.training.jobs import JobManager
 from amd_das_app.training.tasks import training_folder
+from amd_das_app.worklist.scorer import Scorer
 
 
 @asynccontextmanager
@@ -40,6 +41,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await run_sync(state.jobs.start)
     if state.series_jobs is not None:
         await state.series_jobs.start()
+    state.scorer.start()
     tasks = [asyncio.create_task(follow_model_choice())]
     if isinstance(datastore := instance.datastore(), PacsDatastore):
         tasks.append(asyncio.create_task(expire_now_and_then(datastore.cache)))
@@ -49,6 +51,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await proxy.close_proxy(app.state)
     if state.series_jobs is not None:
         await state.series_jobs.close()
+    await state.scorer.close()
     await state.batch.stop()
     await run_sync(state.jobs.close)
 
@@ -77,6 +80,7 @@ def create_application(settings: ServerSettings) -> FastAPI:
         queues=queues,
         batch=BatchRunner(queues),
         jobs=JobManager(folder, stop_seconds=settings.stop_seconds),
+        scorer=Scorer(queues, idle_s=settings.score_after, most=settings.score_scans),
         series_jobs=SeriesJobs(folder / "series", queues) if is_pacs else None,
     )
     install_error_handlers(app)
@@ -98,6 +102,7 @@ def create_application(settings: ServerSettings) -> FastAPI:
         jobs,
         model,
         train,
+        worklist,
     ):
         app.include_router(routes.router)
     if is_pacs:

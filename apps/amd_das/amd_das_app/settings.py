@@ -59,6 +59,12 @@ class ServerSettings:
     max_queue: int = 32
     """Most inferences that may wait for one device."""
 
+    score_after: int = 10
+    """Seconds without an inference after which scans are scored in the background for the worklist."""
+
+    score_scans: int = 500
+    """Most scans that are scored; of a PACS the newest."""
+
     max_sessions: int = 32
     """Most sessions kept at a time."""
 

@@ -18,6 +18,7 @@ from amd_das_app.training.jobs import JobManager
 
 if TYPE_CHECKING:
     from amd_das_app.pacs.series_jobs import SeriesJobs
+    from amd_das_app.worklist.scorer import Scorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,7 @@ class ServerState:
     queues: DeviceQueues
     batch: BatchRunner
     jobs: JobManager
+    scorer: "Scorer"
     series_jobs: "SeriesJobs | None" = None
     """None where the studies are a folder."""
 

@@ -1,5 +1,6 @@
 """What the model thinks of one scan, and how sure it is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +10,10 @@ from amd_das.active_learning.uncertainty import flip_consistency, volume_entropy
 from amd_das.inference import InferenceConfig, Predictor, ProbabilityMap
 from amd_das.preprocessing.pipeline import Preprocessed, preprocess
 from amd_das.volume import Volume
+
+
+class Interrupted(Exception):
+    """Raised by ``give_way`` to have the scan left for later."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,15 +43,25 @@ def uncertainty(entropy: float, consistency: float) -> float:
     return (entropy + 1.0 - consistency) / 2
 
 
-def form_opinion(volume: Volume, predictor: Predictor, config: InferenceConfig | None = None) -> Opinion:
+def form_opinion(
+    volume: Volume,
+    predictor: Predictor,
+    config: InferenceConfig | None = None,
+    *,
+    give_way: Callable[[], None] = lambda: None,
+) -> Opinion:
     """Look at a volume and at its mirror image; raises InputError as segmenting it does.
 
     The mask is the one that :meth:`Predictor.segment` makes with ``flip``: the mean of both views is what that takes.
+    ``give_way`` is called between the steps, each a second or less; what it raises ends the work.
     """
     config = config or predictor.config
+    give_way()
     prepared = preprocess(volume, config.preprocess)
     once = replace(config, flip=False)
+    give_way()
     plain = predictor.probabilities(prepared, once)
+    give_way()
     mirrored = predictor.probabilities(_mirrored(prepared), once)[..., ::-1]
     mean = (plain + mirrored) / 2
     found = ProbabilityMap(prepared=prepared, slices=mean, warnings=prepared.warnings)

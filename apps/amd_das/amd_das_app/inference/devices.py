@@ -22,6 +22,8 @@ class _Line:
     waiting: int = 0
     running: int = 0
     finished: int = 0
+    last: float = field(default_factory=time.monotonic)
+    """When it was last asked for or in use."""
 
 
 class DeviceQueues:
@@ -53,6 +55,7 @@ class DeviceQueues:
             raise BusyError(f"{line.waiting} inferences are waiting for {device}; try again in a while")
         asked = time.perf_counter()
         line.waiting += 1
+        line.last = time.monotonic()
         try:
             await line.turn.acquire()
         finally:
@@ -67,8 +70,24 @@ class DeviceQueues:
             finally:
                 line.running -= 1
                 line.finished += 1
+                line.last = time.monotonic()
         finally:
             line.turn.release()
+
+    async def run_idle(self, device: str, call: Callable[[], T]) -> T:
+        """``call()`` behind everybody else, and not counted; it should look at :meth:`is_wanted` now and then."""
+        line = self._lines.setdefault(device, _Line())
+        async with line.turn:
+            return await run_sync(call)
+
+    def idle_seconds(self, device: str) -> float:
+        """How long nobody has asked for the device; 0 while somebody uses it."""
+        line = self._lines.setdefault(device, _Line())
+        return 0.0 if line.running or line.waiting else time.monotonic() - line.last
+
+    def is_wanted(self, device: str) -> bool:
+        """Whether somebody waits for the device."""
+        return self._lines.setdefault(device, _Line()).waiting > 0
 
     def state(self) -> dict[str, Any]:
         """Numbers of inferences per device, ready for JSON."""

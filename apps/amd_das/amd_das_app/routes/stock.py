@@ -5,26 +5,16 @@ Everything else of MONAI Label's is either replaced by a router of this package 
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from monailabel.config import settings as monai_label_settings
-from monailabel.endpoints import login, model, scoring
+from monailabel.endpoints import login, model
 
-from amd_das.errors import NotFoundError
-from amd_das_app.requests.names import quoted
-from amd_das_app.state import find_task, monai_label_app
+from amd_das_app.state import find_task
 
 
 async def check_model(model: str) -> None:
     """The model must exist and be sound."""
     find_task(model)
-
-
-async def check_scoring(request: Request) -> None:
-    """Only methods that exist can be started; MONAI Label would start a subprocess that then fails."""
-    known = monai_label_app()._scoring_methods
-    name = request.path_params.get("method")
-    if request.method == "POST" and (not known or (name and name not in known)):
-        raise NotFoundError(f"no scoring method {quoted(name or 'at all')}; there are: {', '.join(known) or 'none'}")
 
 
 def _only(router: APIRouter, names: Sequence[str] | None = None) -> APIRouter:
@@ -43,7 +33,6 @@ def stock_router() -> APIRouter:
     router.include_router(
         _only(model.router, ("api_download_model", "api_model_info")), dependencies=[Depends(check_model)]
     )
-    router.include_router(_only(scoring.router), dependencies=[Depends(check_scoring)])
     if monai_label_settings.MONAI_LABEL_AUTH_ENABLE:
         router.include_router(_only(login.router))
     return router

@@ -1,0 +1,1 @@
+"""Which scan is looked at next, by whom, and what the model thinks of each."""
