@@ -12,6 +12,7 @@ from monailabel.config import settings as monai_label_settings
 
 import amd_das
 from amd_das.conventions import RESEARCH_NOTICE
+from amd_das_app.dashboard.router import dashboard_router
 from amd_das_app.errors import install_error_handlers
 from amd_das_app.guard import Guard
 from amd_das_app.inference.batch import BatchRunner
@@ -21,7 +22,7 @@ from amd_das_app.logs.quiet import HideUids, quieten
 from amd_das_app.logs.recent import RecentLog
 from amd_das_app.pacs.datastore import PacsDatastore, expire_now_and_then
 from amd_das_app.pacs.series_jobs import SeriesJobs
-from amd_das_app.routes import datastore, images, infer, jobs, model, proxy, series, session, train, worklist
+from amd_das_app.routes import datastore, images, infer, jobs, model, proxy, series, session, train, versions, worklist
 from amd_das_app.routes.ohif import ohif_router
 from amd_das_app.routes.pages import pages_router
 from amd_das_app.routes.stock import stock_router
@@ -92,6 +93,7 @@ def create_application(settings: ServerSettings) -> FastAPI:
         allow_headers=["*"],
     )
     app.add_middleware(Guard, settings=settings)
+    app.include_router(dashboard_router(app.state.server, log))
     app.include_router(pages_router(log, has_ohif=is_pacs))
     app.include_router(ohif_router(has_pacs=is_pacs))
     for routes in (
@@ -102,6 +104,7 @@ def create_application(settings: ServerSettings) -> FastAPI:
         jobs,
         model,
         train,
+        versions,
         worklist,
     ):
         app.include_router(routes.router)

@@ -3,41 +3,78 @@
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from amd_das.conventions import RESEARCH_NOTICE
 
+_APP: Final = Path(__file__).resolve().parents[1]
+
 ASSETS: Final[Mapping[str, Path]] = {
-    name: Path(__file__).resolve().with_name(name) for name in ("page.css", "series.js")
+    path.name: path
+    for path in (
+        _APP / "pages" / "page.css",
+        _APP / "pages" / "series.js",
+        _APP / "pages" / "vendor" / "pico.classless.blue.min.css",
+        _APP / "pages" / "vendor" / "htmx.min.js",
+        _APP / "dashboard" / "dashboard.js",
+    )
 }
 """Served below ``/pages/``."""
 
-_HEADERS: Final[Mapping[str, str]] = {
+PLACES: Final = (
+    ("/dashboard", "Overview"),
+    ("/dashboard/worklist", "Worklist"),
+    ("/dashboard/models", "Models"),
+    ("/dashboard/training", "Training"),
+    ("/dashboard/agreement", "Agreement"),
+    ("/dashboard/server", "Server"),
+)
+"""The navigation of every page: address, name."""
+
+HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cache-Control": "private, no-store",
     "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
 }
+"""Of every page."""
+
+TEMPLATES: Final = Environment(
+    loader=FileSystemLoader([_APP / "pages" / "templates", _APP / "dashboard" / "templates"]),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+"""What is put into a template is escaped unless it is Markup."""
 
 
-def page(title: str, body: str, *, status: int = 200, script: str = "") -> HTMLResponse:
-    """A whole page; ``body`` is HTML, ``script`` one of the ASSETS."""
-    load = f'<script src="/pages/{script}" defer></script>' if script else ""
-    return HTMLResponse(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<link rel="icon" href="data:,"><link rel="stylesheet" href="/pages/page.css">{load}</head>'
-        f'<body><h1>{escape(title)}</h1><p class="notice">{escape(RESEARCH_NOTICE)}</p>{body}</body></html>',
-        status_code=status,
-        headers=dict(_HEADERS),
-    )
+def render(template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+    """A template as an answer; those that extend ``frame.html`` need ``title``."""
+    given = {"notice": RESEARCH_NOTICE, "places": PLACES, "scripts": (), "here": "", "body": ""} | context
+    return HTMLResponse(TEMPLATES.get_template(template).render(given), status_code=status, headers=dict(HEADERS))
+
+
+def page(title: str, body: str, *, status: int = 200, script: str = "", here: str = "") -> HTMLResponse:
+    """A whole page; ``body`` is HTML, ``script`` one of the ASSETS, ``here`` the page's address."""
+    scripts = (script,) if script else ()
+    return render("frame.html", status=status, title=title, body=Markup(body), scripts=scripts, here=here)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Of cells that are HTML; empty without rows."""
-    lines = ["".join(f"<td>{cell}</td>" for cell in row) for row in rows]
+    """Of cells that are HTML; empty without rows. On a narrow screen each row is a card, its cells titled."""
+    titles = [escape(title) for title in head]
+    lines = [
+        "".join(f'<td data-title="{title}">{cell}</td>' for title, cell in zip(titles, row, strict=True))
+        for row in rows
+    ]
     if not lines:
         return ""
-    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
-    return f"<table><tr>{titles}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+    heads = "".join(f'<th scope="col">{title}</th>' for title in titles)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"

@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
 from amd_das.errors import NotFoundError, PacsError
 from amd_das_app.logs.recent import MAX_LINES, RecentLog
 from amd_das_app.pacs.datastore import PacsDatastore
-from amd_das_app.pages import ASSETS, page
+from amd_das_app.pages import ASSETS, page, table
 from amd_das_app.pages.series_list import series_list
 from amd_das_app.requests.names import quoted
 from amd_das_app.routes.ohif import OHIF
@@ -46,8 +46,10 @@ def _start(request: Request, has_ohif: bool) -> HTMLResponse:
         f"<p>{escape(info['description'])}</p><ul>{models}</ul>"
         f"<p>{len(ids)} scans in the studies, {info['datastore']['completed']} labelled.</p>{series}"
         f"<p>3D Slicer: module <em>MONAI Label</em>, server <code>{escape(base)}</code></p>{example}"
-        f'<ul><li><a href="/docs">Endpoints</a></li><li><a href="/info/">/info/</a></li>'
+        '<ul><li><a href="/dashboard">Dashboard</a></li><li><a href="/docs">Endpoints</a></li>'
+        '<li><a href="/info/">/info/</a></li>'
         f'<li><a href="/datastore/?output=all">Studies</a></li><li><a href="/queue">Queue</a></li>{ohif}</ul>',
+        here="/",
     )
 
 
@@ -67,9 +69,11 @@ def _parameters(operation: dict[str, Any], schemas: dict[str, Any]) -> str:
 def _documentation(schema: dict[str, Any]) -> HTMLResponse:
     schemas = schema.get("components", {}).get("schemas", {})
     rows = [
-        f"<tr><td><code>{method.upper()} {escape(path)}</code></td><td>{escape(operation.get('summary', ''))}<br>"
-        f"<small>{escape(operation.get('description', ''))}</small></td>"
-        f"<td><small>{escape(_parameters(operation, schemas))}</small></td></tr>"
+        (
+            f"<code>{method.upper()} {escape(path)}</code>",
+            f"{escape(operation.get('summary', ''))}<br><small>{escape(operation.get('description', ''))}</small>",
+            f"<small>{escape(_parameters(operation, schemas))}</small>",
+        )
         for path, operations in sorted(schema["paths"].items())
         for method, operation in operations.items()
     ]
@@ -77,7 +81,7 @@ def _documentation(schema: dict[str, Any]) -> HTMLResponse:
         "AMD-DAS: endpoints",
         '<p>* must be given. Errors come as <code>{"error": code, "detail": sentence}</code>. '
         'For programs: <a href="/openapi.json">openapi.json</a>.</p>'
-        f"<table><tr><th>Endpoint</th><th>What it does</th><th>Parameters</th></tr>{''.join(rows)}</table>",
+        + table(("Endpoint", "What it does", "Parameters"), rows),
     )
 
 
