@@ -1,7 +1,6 @@
 """MONAI Label's own client class against the running server, called as the 3D Slicer plugin calls it."""
 
 import time
-import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from helpers.clients import client_of
 from helpers.dicom_series import write_series
 from helpers.heads import AFFINE, make_head
 from helpers.running_server import RunningServer
@@ -17,14 +17,6 @@ from helpers.running_server import RunningServer
 pytestmark = pytest.mark.integration
 
 SLICER = {"result_extension": ".nrrd", "result_dtype": "uint8"}
-
-
-def client_of(server: RunningServer, folder: Path) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # it imports cgi
-        from monailabel.client.client import MONAILabelClient
-
-    return MONAILabelClient(server.url, tmpdir=str(folder), client_id="user-xyz")
 
 
 @pytest.fixture
@@ -57,7 +49,7 @@ def test_info_offers_the_task_to_slicer_and_ohif(client: Any) -> None:
     info = client.info()
     model = info["models"]["amd_das"]
     assert (model["type"], model["dimension"], model["labels"]) == ("segmentation", 3, {"hemorrhage": 1})
-    assert info["labels"] == ["hemorrhage"]
+    assert info["labels"] == ["hemorrhage", "background"]  # without it 3D Slicer offers no background clicks
     assert "Research use only" in info["description"]
     assert all(isinstance(name, str) for name in model["config"]["device"])
 

@@ -88,7 +88,11 @@ def test_monai_labels_own_launcher_works_too(tmp_path: Path, model_dir: Path) ->
     running = RunningServer(tmp_path, model_dir, [*command, "--host", "127.0.0.1", "--port", port], {})
     try:
         running.wait_until_ready(f"http://127.0.0.1:{port}")
-        assert list(running.request("GET", "/info/").json()["models"]) == ["amd_das"]
+        assert list(running.request("GET", "/info/").json()["models"]) == [
+            "amd_das",
+            "amd_das_edit",
+            "amd_das_scribbles",
+        ]
         answer = running.infer(image="case", params='{"result_extension": ".nrrd"}')
         assert answer.json()["lesions"][0]["side"] == "right", answer.text
         unknown = running.infer(image="nobody")

@@ -95,8 +95,9 @@ def _voxel(click: Sequence[float], shape: tuple[int, int, int], side: str) -> tu
 
 
 def _pieces(painted: np.ndarray) -> tuple[np.ndarray, ...]:
-    labels, _ = ndimage.label(painted, structure=_TOUCHING)
-    boxes = ndimage.find_objects(labels)
-    return tuple(
-        np.argwhere(labels[box] == number) + [part.start for part in box] for number, box in enumerate(boxes, start=1)
-    )
+    around = ndimage.find_objects(painted.astype(np.int8))
+    if not around:
+        return ()
+    corner = np.array([part.start for part in around[0]])
+    labels, count = ndimage.label(painted[around[0]], structure=_TOUCHING)
+    return tuple(np.argwhere(labels == number) + corner for number in range(1, count + 1))

@@ -4,21 +4,22 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from monailabel.utils.others.generic import device_map
 
 from amd_das.conventions import LABELS, RESEARCH_NOTICE
 from amd_das.errors import ConfigError, NotFoundError
-from amd_das.inference import InferenceConfig, Predictor
+from amd_das.inference import InferenceConfig, Predictor, Segmentation
 from amd_das.models import WEIGHTS, LoadedModel, default_model_dir
 from amd_das.output.dicom import dicom_objects
 from amd_das.output.summary import result_dict
 from amd_das.reading import ReadingConfig, read_volume, write_mask
+from amd_das.volume import Volume
 from amd_das_app.requests.params import ALLOWED, InferParams, parse_infer_params
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,8 @@ SEG_EXTENSION = ".dcm"
 
 class HemorrhageInferTask(InferTask):
     """Intraparenchymal hemorrhage on a whole head CT."""
+
+    takes_label: Final = False
 
     def __init__(self, model: LoadedModel, reading: ReadingConfig) -> None:
         defaults = InferenceConfig()
@@ -94,36 +97,59 @@ class HemorrhageInferTask(InferTask):
             ConfigError: a DICOM SEG of a scan that is not DICOM.
         """
         volume = read_volume(image, self.reading)
-        as_seg = mask.name.endswith(SEG_EXTENSION)
-        if as_seg and volume.source != "dicom":
-            raise ConfigError(
-                f"output=dicom_seg needs a DICOM series, but {volume.case_id} is {volume.source}; send the DICOM, or "
-                "ask for output=image"
-            )
+        require_writable(volume, mask)
         chosen = {"threshold": params.threshold, "min_component_ml": params.min_component_ml}
         config = replace(InferenceConfig(), **{key: value for key, value in chosen.items() if value is not None})
         segmentation = self.predictor(self.device_of(params)).segment(volume, config=config)
-        if as_seg:
-            model, measurement = segmentation.model, segmentation.measurement
-            objects = dicom_objects(volume, segmentation.mask, measurement, model=model, formats=("seg",))
-            objects["seg"][0].save_as(mask, write_like_original=False)
-        else:
-            write_mask(segmentation.mask, volume, mask)
-        record = result_dict(volume, segmentation)
-        return {"label_names": record["labels"], "latencies": record["latencies_s"], **record}
+        return write_result(volume, segmentation, mask)
 
     def __call__(self, request: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """MONAI Label's own way in: ``request["image"]`` is a path it has looked up, or "" for an unknown id.
 
         It removes the file returned once that is sent.
         """
-        if not request.get("image"):
-            raise NotFoundError("no such image in the studies; GET /datastore/?output=all lists their ids")
         params = self.parse({key: request[key] for key in ALLOWED if key in request})
-        handle, name = tempfile.mkstemp(suffix=params.result_extension)
-        os.close(handle)
-        try:
-            return name, self.segment(Path(request["image"]), params, Path(name))
-        except BaseException:
-            Path(name).unlink()
-            raise
+        return answer_monai_label(
+            request, params.result_extension, lambda image, mask: self.segment(image, params, mask)
+        )
+
+
+def require_writable(volume: Volume, mask: Path) -> None:
+    """Raises ConfigError where a DICOM SEG is asked for a scan that is not DICOM."""
+    if mask.name.endswith(SEG_EXTENSION) and volume.source != "dicom":
+        raise ConfigError(
+            f"output=dicom_seg needs a DICOM series, but {volume.case_id} is {volume.source}; send the DICOM, or "
+            "ask for output=image"
+        )
+
+
+def write_result(
+    volume: Volume, segmentation: Segmentation, mask: Path, *, algorithm_type: str = "AUTOMATIC"
+) -> dict[str, Any]:
+    """Write a mask in the format its name asks for; returns its record, ready for JSON."""
+    require_writable(volume, mask)
+    if mask.name.endswith(SEG_EXTENSION):
+        model, measurement = segmentation.model, segmentation.measurement
+        objects = dicom_objects(
+            volume, segmentation.mask, measurement, model=model, formats=("seg",), algorithm_type=algorithm_type
+        )
+        objects["seg"][0].save_as(mask, write_like_original=False)
+    else:
+        write_mask(segmentation.mask, volume, mask)
+    record = result_dict(volume, segmentation)
+    return {"label_names": record["labels"], "latencies": record["latencies_s"], **record}
+
+
+def answer_monai_label(
+    request: Mapping[str, Any], extension: str, segment: Callable[[Path, Path], dict[str, Any]]
+) -> tuple[str, dict[str, Any]]:
+    """A task's answer to MONAI Label's own server: ``segment(image, mask)`` into a new file, which it removes."""
+    if not request.get("image"):
+        raise NotFoundError("no such image in the studies; GET /datastore/?output=all lists their ids")
+    handle, name = tempfile.mkstemp(suffix=extension)
+    os.close(handle)
+    try:
+        return name, segment(Path(request["image"]), Path(name))
+    except BaseException:
+        Path(name).unlink()
+        raise

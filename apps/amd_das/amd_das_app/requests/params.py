@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -65,15 +65,18 @@ def parse_json_object(text: str, name: str = "params") -> dict[str, Any]:
     return value
 
 
-def parse_infer_params(given: Mapping[str, Any], devices: Mapping[str, str]) -> InferParams:
+def parse_infer_params(given: Mapping[str, Any], devices: Mapping[str, str], also: Sequence[str] = ()) -> InferParams:
     """Check what a client sent; null means "as the server likes". Raises ConfigError naming the allowed keys.
 
     Args:
         given: the decoded ``params`` object.
         devices: display name of each device → torch name, as in the task's config.
+        also: further keys that the task takes, for the message.
     """
     if unknown := sorted(given.keys() - set(ALLOWED)):
-        raise ConfigError(f"params: unknown {', '.join(map(repr, unknown))[:200]}; allowed: {', '.join(ALLOWED)}")
+        raise ConfigError(
+            f"params: unknown {', '.join(map(repr, unknown))[:200]}; allowed: {', '.join([*ALLOWED, *also])}"
+        )
     given = {key: value for key, value in given.items() if value is not None}
     for key in given.keys() & _HINTS.keys():
         types = _HINTS[key]

@@ -15,13 +15,14 @@ from fastapi.responses import JSONResponse, Response
 from monailabel.interfaces.tasks.batch_infer import BatchInferImageType
 from urllib3.filepost import encode_multipart_formdata
 
-from amd_das.errors import ConfigError, TooLargeError
+from amd_das.errors import ConfigError, NotFoundError, TooLargeError
 from amd_das_app.inference.batch import last_job
-from amd_das_app.inference.task import SEG_EXTENSION
+from amd_das_app.inference.edit_task import EDIT_NAME, SCRIBBLES_NAME
+from amd_das_app.inference.task import SEG_EXTENSION, TASK_NAME
 from amd_das_app.requests.images import image_at_hand
-from amd_das_app.requests.names import check_session_id, safe_file_name
+from amd_das_app.requests.names import check_session_id, file_extension, quoted, safe_file_name
 from amd_das_app.requests.params import parse_json_object
-from amd_das_app.requests.uploads import save_image, scratch_folder
+from amd_das_app.requests.uploads import save_image, save_upload, scratch_folder
 from amd_das_app.routes.session import session_image
 from amd_das_app.state import ServerState, State, find_task, monai_label_app
 
@@ -73,6 +74,23 @@ async def _find_image(
         raise ConfigError("no scan came; send ?image=<id>, ?session_id=<id>, or a file in the form field 'file'")
 
 
+def _find_task(model: str) -> Any:
+    """The task of this name; raises NotFoundError when there is none, ModelError when there is no model."""
+    names = (TASK_NAME, EDIT_NAME, SCRIBBLES_NAME)
+    if model not in names:
+        raise NotFoundError(f"no model {quoted(model)}; there are {', '.join(names)}")
+    find_task(TASK_NAME)
+    return monai_label_app()._infers[model]
+
+
+async def _save_label(label: UploadFile, folder: Path) -> Path:
+    """A label sent along, in a folder of its own so that its name is free."""
+    place = folder / "label"
+    place.mkdir()
+    file_extension(safe_file_name(label.filename))
+    return await save_upload(label, place)
+
+
 def _mask_name(case: str, extension: str) -> str:
     stem = safe_file_name(case).split(".nii")[0].split(".nrrd")[0]
     return f"{stem or 'mask'}-{uuid.uuid4().hex[:8]}{extension}"  # clients may keep several in one folder
@@ -105,20 +123,26 @@ async def infer(
     file: UploadFile | None = None,
     label: UploadFile | None = None,
 ) -> Response:
-    """``params`` is a JSON object: device, threshold, min_component_ml, result_extension (".nii.gz" or ".nrrd")."""
-    task = find_task(model)
+    """``params`` is a JSON object: device, threshold, min_component_ml, result_extension (".nii.gz" or ".nrrd").
+
+    ``amd_das_edit`` takes clicks as well, voxels [i, j, k] under "hemorrhage" (or "foreground") and "background", on
+    top of the automatic result, of "start": "nothing", or of a mask sent as ``label``; ``amd_das_scribbles`` takes
+    strokes as ``label`` (2 beside hemorrhage, 3 on it, 1 the mask so far; or as ``label_info`` says).
+    """
+    task = _find_task(model)
     chosen = task.parse(parse_json_object(params))
-    if label is not None:
+    if label is not None and not task.takes_label:
         raise ConfigError(f"{model} takes no label or scribbles; leave out the form field 'label'")
     extension = SEG_EXTENSION if output is Output.dicom_seg else chosen.result_extension
     asked = time.perf_counter()
     async with scratch_folder() as folder, _find_image(state, folder, image, session_id, file) as (path, case):
         fetched = time.perf_counter() - asked
         mask = folder / f"mask{extension}"
+        more = {} if label is None else {"label": await _save_label(label, folder)}
 
         def segment() -> dict[str, Any]:
             try:
-                return task.segment(path, chosen, mask)
+                return task.segment(path, chosen, mask, **more)
             except MemoryError:
                 raise TooLargeError(f"{case} needs more memory than this server has; crop it to the head") from None
 
@@ -147,7 +171,7 @@ async def batch_run(
     params: dict[str, Any] | None = None,
     run_sync: bool = False,
 ) -> Any:
-    """One job at a time; single requests are served in between."""
+    """One job at a time; single requests are served in between. Only the automatic model: nobody clicks in a batch."""
     job = await state.batch.start(monai_label_app(), find_task(model), images, params or {})
     if run_sync:
         await state.batch.wait()
