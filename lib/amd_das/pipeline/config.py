@@ -13,6 +13,7 @@ from amd_das.synthesis.config import SynthesisConfig
 from amd_das.training.run import FitConfig
 
 TrainOn = Literal["pseudo_ct", "mri", "ct"]
+SourceSlices = Literal["as_matched", "all", "unmatched", "random", "random_unmatched"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,10 @@ class PipelineConfig:
     matched: bool = True
     """Stage 1 draws one of the CTs that are like an MRI, and stage 2 learns from the MRIs that are nearest to some CT
     (paper); False draws any CT, and learns from every MRI (the paper's "unmatched" rows)."""
+
+    source_slices: SourceSlices = "as_matched"
+    """Of which source slices stage 2 learns: as ``matched`` says; all; those that match no CT; or as many as match,
+    drawn from all or from those that match none (the paper's Table 4)."""
 
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
     """Networks and losses of stage 1."""

@@ -220,8 +220,8 @@ def segmentation(context: Context, done: Done) -> Step:
         source, target = _store(done, learn_from), _store(done, "target")
         chosen, held = split_patients(source, config.validation_share, config.seed)
         target_chosen, target_held = split_patients(target, config.validation_share, config.seed)
-        if config.matched and config.train_on != "ct":
-            chosen = np.intersect1d(chosen, _matches(done).matched_source)
+        if config.train_on != "ct":
+            chosen = _source_slices(chosen, _matches(done).matched_source, config)
         with seeded(config.seed):
             learner = AdaptationLearner(config.segmentation)
         judge = Judge((source, held), (target, target_held), config.selection)
@@ -247,10 +247,24 @@ def segmentation(context: Context, done: Done) -> Step:
         "selection": asdict(config.selection),
         "matched": config.matched,
         "validation_share": config.validation_share,
+        **({} if config.source_slices == "as_matched" else {"source_slices": config.source_slices}),
         "seed": config.seed,
         **_keys(done, learn_from, "matching", "target"),
     }
     return Step(name="segmentation", inputs=inputs, make=make, together=True)
+
+
+def _source_slices(chosen: np.ndarray, matched: np.ndarray, config: PipelineConfig) -> np.ndarray:
+    """(n,) slices that may be learnt from → those that are, ascending."""
+    which = config.source_slices
+    fits = np.intersect1d(chosen, matched)
+    if which == "as_matched":
+        return fits if config.matched else chosen
+    pool = np.setdiff1d(chosen, matched) if "unmatched" in which else chosen
+    if not which.startswith("random"):
+        return pool
+    count = min(len(fits), len(pool))
+    return np.sort(np.random.default_rng([config.seed, len(pool)]).permutation(pool)[:count])
 
 
 def publication(context: Context, done: Done, model_dir: Path) -> Step:
