@@ -56,11 +56,11 @@ def test_a_set_is_recognised_and_no_other(name: str, tmp_path: Path) -> None:
 
 
 def test_what_is_asked_for_wrongly_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no layout 'brats18'; as source there are: brats, tcga-lgg"):
+    with pytest.raises(ConfigError, match="no layout 'brats18'; as source there are: tcga-lgg, decathlon, brats"):
         layout_named("brats18", "source")
     with pytest.raises(NotFoundError, match="is no folder"):
         detect(tmp_path / "none", "source")
-    with pytest.raises(NotFoundError, match=r"in a layout that is known\. Expected one of: brats: CASE"):
+    with pytest.raises(NotFoundError, match=r"in a layout that is known\. Expected one of: tcga-lgg: kaggle_3m"):
         detect(tmp_path, "source")
     with pytest.raises(NotFoundError, match="expected label_192/"):
         find_cases(tmp_path / "none", "target", layout="bhsd")

@@ -7,6 +7,7 @@ another name that ends in ``_Segm``); 2021 ``BraTS2021_00000/BraTS2021_00000_fla
 Labels: 1 necrotic, 2 edema, 3 or 4 enhancing; the whole tumour is everything above 0.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -65,7 +66,9 @@ def _folders(folder: Path) -> list[Path]:
         return []
     level, found = [folder], [folder]
     for _ in range(_DEPTH):
-        level = sorted(path for one in level for path in one.iterdir() if path.is_dir() and not path.is_symlink())
+        level = sorted(
+            Path(entry.path) for one in level for entry in os.scandir(one) if entry.is_dir(follow_symlinks=False)
+        )
         found += level
     return found
 

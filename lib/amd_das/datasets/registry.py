@@ -25,9 +25,8 @@ from amd_das.datasets.layout import Found, Layout, Side, counted, listed
 from amd_das.errors import ConfigError, NotFoundError, TrainingError
 
 LAYOUTS: Final = (
-    brats.LAYOUT,
-    tcga_lgg.LAYOUT,
     rsna.LAYOUT,
+    tcga_lgg.LAYOUT,
     cq500.LAYOUT,
     ct_ich_jpg.LAYOUT,
     ct_ich.LAYOUT,
@@ -35,10 +34,11 @@ LAYOUTS: Final = (
     hemseg200.LAYOUT,
     instance22.LAYOUT,
     decathlon.LAYOUT,
+    brats.LAYOUT,
     pairs.LAYOUT,
     plain_cts.LAYOUT,
 )
-"""In the order in which they are tried: the narrower before the wider."""
+"""In the order in which they are tried: the narrower before the wider, and what needs few looks first."""
 
 ANY: Final = (pairs.LAYOUT, plain_cts.LAYOUT)
 """What a folder is taken for when it is no known set."""
