@@ -11,10 +11,11 @@ from markdown import markdown
 from markupsafe import Markup
 
 from amd_das.errors import ModelError
-from amd_das.models import CARD, ModelInfo, list_versions, read_info
+from amd_das.models import CARD, RECORD, ModelInfo, list_versions, read_info
 from amd_das_app.dashboard.words import humanised, number
 
 NOTHING: Final = "not recorded"
+_DATE: Final = len("2026-01-01")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ class VersionView:
 
 def versions(model_dir: Path, current: str | None) -> list[VersionView]:
     """All versions, the newest first."""
-    names = list_versions(model_dir)
+    names = sorted(list_versions(model_dir), key=lambda name: (name[:_DATE], _made(model_dir, name)))
     place = names.index(current) if current in names else -1
     return [_view(model_dir, name, in_use=name == current, newer=number > place) for number, name in enumerate(names)][
         ::-1
@@ -88,11 +89,23 @@ def _view(model_dir: Path, version: str, *, in_use: bool, newer: bool) -> Versio
         origin=_origin(info),
         dice=_dice(metrics),
         before=number(metrics.get("champion_mean_dice")),
-        reason=str(metrics.get("reason") or ""),
+        reason=_sentence(str(metrics.get("reason") or "")),
         kept=metrics.get("published") is False,
         metrics=_rows(metrics),
         training=_rows(info.training),
     )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _made(model_dir: Path, version: str) -> float:
+    """When its record was written, seconds since the epoch: the name tells the day alone."""
+    try:
+        return (model_dir / "versions" / version / RECORD).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _origin(info: ModelInfo) -> str:
