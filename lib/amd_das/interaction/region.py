@@ -12,6 +12,9 @@ from amd_das.interaction.travel import FAR, travel
 _SURE = 0.1
 """Probability below which brain counts as free of hemorrhage (ours)."""
 
+_SURROUNDINGS_MM = 40.0
+"""Brain within this distance of a mark is what the mark is compared with, mm: more than the largest bleeds (ours)."""
+
 _LEAST_SURROUNDINGS = 50
 """Fewer voxels of brain than this around a mark say nothing of its surroundings (ours)."""
 
@@ -80,11 +83,13 @@ def grown(seeds: np.ndarray, start: np.ndarray, evidence: Evidence, config: Inte
     here = tuple(local.T)
     hu, probability, brain, already = evidence.hu[box], evidence.probabilities[box], evidence.brain[box], start[box]
     own = _own_hu(hu, local)
-    around = hu[brain & ~already & (probability < _SURE)]
+    wide = box_around(seeds, evidence, max(config.radius_mm, _SURROUNDINGS_MM))
+    around = evidence.hu[wide][evidence.brain[wide] & ~start[wide] & (evidence.probabilities[wide] < _SURE)]
     middle = float(np.median(around)) if len(around) >= _LEAST_SURROUNDINGS else _BRAIN_HU
     likeness, sure = _likeness(hu, own, middle, config)
     sure *= own < _BRIGHTEST_BLOOD_HU
-    likeness = np.where(hu > own + max(_BONE_MARGIN_HU, own - middle), -1.0, likeness)
+    bone = min(own + max(_BONE_MARGIN_HU, own - middle), max(own, _BRIGHTEST_BLOOD_HU))
+    likeness = np.where(hu > bone, -1.0, likeness)
     likeness = likeness + config.probability_weight * (probability - probability[here].mean())
     if brain[here].mean() > 0.5:
         likeness = likeness - _OUTSIDE * ~brain
