@@ -497,9 +497,9 @@ def _parser() -> argparse.ArgumentParser:
     tuning.add_argument(
         "--workdir", type=Path, default=Path("runs/pipeline"), metavar="DIR", help="what is made, kept (%(default)s)"
     )
-    tuning.add_argument("--steps", type=int, metavar="N", help="most training steps (400)")
-    tuning.add_argument("--learning-rate", type=float, metavar="RATE", help="(0.0001)")
-    tuning.add_argument("--frozen-stages", type=int, metavar="N", help="lower encoder stages that stay, of 5 (3)")
+    tuning.add_argument("--steps", type=int, metavar="N", help="most training steps (300)")
+    tuning.add_argument("--learning-rate", type=float, metavar="RATE", help="(0.001)")
+    tuning.add_argument("--frozen-stages", type=int, metavar="N", help="lower encoder stages that stay, of 5 (1)")
     tuning.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     tuning.add_argument("--processes", type=int, metavar="N", help="that prepare scans (one for each processor)")
     tuning.add_argument("--progress-file", type=Path, metavar="FILE", help="JSON that tells other programs how far")

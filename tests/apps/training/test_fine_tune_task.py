@@ -125,8 +125,8 @@ def test_the_command_line_of_a_job(task: FineTuneTask, tmp_path: Path) -> None:
         "--workdir": str(tmp_path / "runs" / "studies"),
         "--model-dir": str(tmp_path / "model"),
         "--steps": "7",
-        "--learning-rate": "0.0001",
-        "--frozen-stages": "3",
+        "--learning-rate": "0.001",
+        "--frozen-stages": "1",
         "--device": "cpu",
         "--progress-file": str(tmp_path / "progress.json"),
     }

@@ -20,11 +20,11 @@ FINE_TUNE: Final = "fine_tune"
 class FineTuneParams:
     """What a client may choose; the defaults are the library's."""
 
-    steps: int = 400
+    steps: int = 300
     """At most so many steps."""
 
-    learning_rate: float = 1e-4
-    frozen_stages: int = 3
+    learning_rate: float = 1e-3
+    frozen_stages: int = 1
     """Lower encoder stages that stay as they are."""
 
     device: str | None = None
