@@ -56,6 +56,14 @@ class Volume:
         """Volume of one voxel in mL (the determinant, so right for sheared grids too)."""
         return float(abs(np.linalg.det(self.affine[:3, :3])) / 1000.0)
 
+    def apart_mm(self, other: "Volume") -> float:
+        """How far the corners of two volumes of one shape lie apart at most, mm; 0 where one has no known place."""
+        if not (self.spacing_known and other.spacing_known):
+            return 0.0
+        corners = np.indices((2, 2, 2)).reshape(3, -1) * (np.array(self.shape)[:, None] - 1)
+        apart = (self.affine - other.affine)[:3] @ np.vstack([corners, np.ones(8)])
+        return float(np.linalg.norm(apart, axis=0).max())
+
     def with_warnings(self, *warnings: str) -> "Volume":
         """The same volume with more warnings."""
         return replace(self, warnings=self.warnings + warnings)

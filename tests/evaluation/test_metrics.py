@@ -10,7 +10,7 @@ import torch
 from monai.metrics import compute_average_surface_distance, compute_dice, compute_hausdorff_distance
 
 from amd_das.errors import GeometryError
-from amd_das.evaluation.metrics import VolumeScores, paper_slice_dice, volume_scores
+from amd_das.evaluation.metrics import VolumeScores, slice_scores, volume_scores
 
 AFFINE = np.diag([1.0, 2.0, 5.0, 1.0])
 """Voxels of 0.01 mL."""
@@ -157,7 +157,22 @@ def test_a_thin_scan_of_large_matrix_is_counted_exactly() -> None:
 def test_the_papers_slices_score_1_where_nothing_is_and_nothing_is_said() -> None:
     pred, ref = np.zeros((3, 4, 4), bool), np.zeros((3, 4, 4), bool)
     pred[1, 0, :3] = ref[1, 0, 1:] = pred[2, 0, 0] = True
-    assert paper_slice_dice(pred, ref).tolist() == pytest.approx([1.0, 5 / 7, 1 / 2])
+    scores = slice_scores(pred, ref)
+    assert scores.paper_dice.tolist() == pytest.approx([1.0, 5 / 7, 1 / 2])
+    assert scores.dice.tolist() == pytest.approx([math.nan, 2 / 3, 0.0], nan_ok=True)
+    assert scores.sensitivity.tolist() == pytest.approx([math.nan, 2 / 3, math.nan], nan_ok=True)
+    assert scores.specificity.tolist() == pytest.approx([1.0, 12 / 13, 15 / 16])
+    assert scores.precision.tolist() == pytest.approx([math.nan, 2 / 3, 0.0], nan_ok=True)
+    assert scores.pixels_ref.tolist() == [0, 3, 0]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_slices_are_what_monai_says_of_each(seed: int) -> None:
+    pred, ref = (mask.transpose(2, 0, 1) for mask in blobs(seed))
+    expected = compute_dice(torch.from_numpy(pred)[:, None], torch.from_numpy(ref)[:, None], ignore_empty=True)[:, 0]
+    scores = slice_scores(pred, ref)
+    seen = scores.pixels_ref > 0  # MONAI leaves Dice undefined where the reference is empty
+    assert seen.any() and scores.dice[seen].tolist() == pytest.approx(expected.numpy()[seen].tolist())
 
 
 def test_masks_on_other_grids_are_refused() -> None:

@@ -138,28 +138,68 @@ def _lesions(pred: np.ndarray, ref: np.ndarray) -> dict[str, Any]:
     (said, n_said), (true, n_true) = (ndimage.label(mask, structure=_TOUCHING) for mask in (pred, ref))
     both = pred & ref
     found, right = len(np.unique(true[both])), len(np.unique(said[both]))
-    rates = [part / whole if whole else 0.0 for part, whole in ((found, n_true), (right, n_said))]
     return {
         "lesions_ref": n_true,
         "lesions_found": found,
         "lesions_pred": n_said,
         "lesions_false": n_said - right,
-        "lesion_f1": float(stats.hmean(rates)) if n_said + n_true else nan,
+        "lesion_f1": lesion_f1(ref=n_true, found=found, pred=n_said, false=n_said - right),
     }
 
 
-def paper_slice_dice(pred: np.ndarray, ref: np.ndarray) -> np.ndarray:
-    """Dice of each slice as the paper's authors count it: smoothing 1 above and below, so 1 where both are empty.
+def lesion_f1(*, ref: int, found: int, pred: int, false: int) -> float:
+    """From counts of lesions, of one scan or of many; nan where there is none."""
+    if not ref + pred:
+        return nan
+    return float(stats.hmean([found / ref if ref else 0.0, (pred - false) / pred if pred else 0.0]))
 
-    Not comparable with :attr:`VolumeScores.dice`: most slices show no lesion, and each of those left empty scores 1.
+
+@dataclass(frozen=True, kw_only=True)
+class SliceScores:
+    """Of the axial slices of one volume, each (Z,) from inferior to superior; nan where undefined."""
+
+    pixels_ref: np.ndarray
+    pixels_pred: np.ndarray
+    """int64, lesion pixels."""
+
+    paper_dice: np.ndarray
+    """See :func:`paper_slice_dice`."""
+
+    dice: np.ndarray
+    sensitivity: np.ndarray
+    specificity: np.ndarray
+    precision: np.ndarray
+    """Of the pixels of a slice, float64."""
+
+
+def slice_scores(pred: np.ndarray, ref: np.ndarray) -> SliceScores:
+    """Compare two masks slice by slice.
 
     Args:
         pred: (Z, H, W), lesion where not 0.
         ref: the same.
-
-    Returns:
-        (Z,) float64.
     """
     said, true = pred != 0, ref != 0
-    total = said.sum((1, 2)) + true.sum((1, 2))
-    return (2.0 * (said & true).sum((1, 2)) + 1.0) / (total + 1.0)
+    n_said, n_true, both = (np.count_nonzero(mask, axis=(1, 2)) for mask in (said, true, said & true))
+    clear = said[0].size - n_said - n_true + both
+    counts = torch.from_numpy(np.stack([both, n_said - both, clear, n_true - both], axis=1).astype(np.float64))
+    ratios = {
+        name: compute_confusion_matrix_metric(named, counts).numpy()
+        for name, named in (("dice", "f1 score"), *((one, one) for one in ("sensitivity", "specificity", "precision")))
+    }
+    return SliceScores(
+        pixels_ref=n_true, pixels_pred=n_said, paper_dice=paper_slice_dice(n_said, n_true, both), **ratios
+    )
+
+
+def paper_slice_dice(pixels_pred: np.ndarray, pixels_ref: np.ndarray, pixels_both: np.ndarray) -> np.ndarray:
+    """Dice of slices as the paper's authors count it: smoothing 1 above and below, so 1 where both are empty.
+
+    Not comparable with :attr:`VolumeScores.dice`: most slices show no lesion, and each of those left empty scores 1.
+
+    Args:
+        pixels_pred: (Z,) lesion pixels of the prediction.
+        pixels_ref: (Z,) of the reference.
+        pixels_both: (Z,) in both.
+    """
+    return (2.0 * pixels_both + 1.0) / (pixels_pred + pixels_ref + 1.0)

@@ -13,6 +13,9 @@ DISPLAY_HU: Final = (0.0, 80.0)
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
+REFERENCE_RGB: Final = (64, 196, 255)
+"""Outlines of a reference, beside those of a prediction."""
+
 TEXT_RGB: Final = (235, 235, 235)
 FAINT_RGB: Final = (150, 150, 150)
 
@@ -23,17 +26,18 @@ def greys(hu: np.ndarray) -> np.ndarray:
     return np.rint(255 * ((hu - low) / (high - low)).clip(0, 1)).astype(np.uint8)
 
 
-def paint(rgb: np.ndarray, region: np.ndarray, *, fill: float = 0.0) -> None:
+def paint(rgb: np.ndarray, region: np.ndarray, *, fill: float = 0.0, colour: tuple[int, ...] = LINE_RGB) -> None:
     """Draw the outline of a region into an image, just outside of it so that what it encloses is seen.
 
     Args:
         rgb: (H, W, 3), changed in place.
         region: (H, W) bool.
         fill: opacity of the colour inside.
+        colour: RGB, 0-255 each.
     """
     if fill:
-        rgb[region] += (fill * (np.array(LINE_RGB) - rgb[region])).astype(rgb.dtype)
-    rgb[ndimage.binary_dilation(region) & ~region] = LINE_RGB
+        rgb[region] += (fill * (np.array(colour) - rgb[region])).astype(rgb.dtype)
+    rgb[ndimage.binary_dilation(region) & ~region] = colour
 
 
 def font(size: float) -> Font:
