@@ -27,6 +27,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar=("KEY", "VALUE"),
         help="source DIR: labelled FLAIR MRI to train from (phantoms if none is named)",
     )
+    parser.add_argument(
+        "--no-auth",
+        action="store_true",
+        help="nobody has to log in: everybody who can reach the server may read all scans, change and remove labels, "
+        "start and stop trainings, and put models to use",
+    )
     return parser.parse_args(arguments)
 
 
@@ -81,6 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, value in (("AMD_DAS_HOST", given.host), ("AMD_DAS_PORT", given.port)):
         if value is not None:
             os.environ[name] = str(value)
+    if given.no_auth:
+        os.environ["AMD_DAS_AUTH"] = "off"
     try:
         studies = check_studies(given.studies)
         conf = check_conf(given.conf)
@@ -104,11 +112,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger().handlers[0].setLevel(logging.WARNING)  # the rest is shown by GET /logs/
     sys.stderr.write("loading …\n")
     from amd_das.errors import ConfigError
-    from amd_das_app.launch import run
+    from amd_das_app.access.start import check_exposure, make_access_control
+    from amd_das_app.launch import check_certificate, run
     from amd_das_app.settings import server_settings
 
     try:
         settings = server_settings()
+        check_certificate(settings)
+        check_exposure(make_access_control(settings), settings.host)
     except ConfigError as error:
         return fail(str(error))
     return run(server, settings)

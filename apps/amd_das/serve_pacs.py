@@ -33,6 +33,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dicom-port", type=int, help=f"Orthanc's DICOM port ({DICOM_PORT}, or a free one)")
     parser.add_argument("--samples", type=int, default=3, help="head CTs to fill it with, once (%(default)s)")
     parser.add_argument("--folder", type=Path, default=CHECKOUT / "runs" / "sample-pacs", help="data (%(default)s)")
+    parser.add_argument("--no-auth", action="store_true", help="nobody has to log in: see serve.py --help")
     return parser.parse_args(arguments)
 
 
@@ -72,9 +73,10 @@ def stopped_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def serve(orthanc: Orthanc, host: str, port: int) -> int:
+def serve(orthanc: Orthanc, host: str, port: int, *, no_auth: bool) -> int:
     """Run the server until it ends or is interrupted; returns its exit status, 0 after an interruption."""
     command = [str(APP_DIR / "serve.py"), "--studies", orthanc.url, "--host", host, "--port", str(port)]
+    command += ["--no-auth"] if no_auth else []
     server = subprocess.Popen([sys.executable, *command], start_new_session=True)  # signals come from here alone
     try:
         return server.wait()
@@ -109,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stderr.write(
                 f"sample PACS: DICOMweb {orthanc.url}, DICOM {config.aet} on 127.0.0.1 port {config.dicom_port}\n"
             )
-            return serve(orthanc, args.host, args.port)
+            return serve(orthanc, args.host, args.port, no_auth=args.no_auth)
         except RuntimeError as error:
             sys.stderr.write(f"cannot start: {error}\n")
             return 2

@@ -12,6 +12,9 @@ from monailabel.config import settings as monai_label_settings
 
 import amd_das
 from amd_das.conventions import RESEARCH_NOTICE
+from amd_das_app.access import Access
+from amd_das_app.access.routes import access_router
+from amd_das_app.access.start import check_exposure, launch_host, make_access_control, refuse_other_control
 from amd_das_app.dashboard.router import dashboard_router
 from amd_das_app.errors import install_error_handlers
 from amd_das_app.guard import Guard
@@ -58,7 +61,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def create_application(settings: ServerSettings) -> FastAPI:
-    """The whole server; the studies and the app's folder come from MONAI Label's own settings."""
+    """The whole server; the studies and the app's folder come from MONAI Label's own settings.
+
+    Raises:
+        ConfigError: it would listen to other machines without knowing who may ask.
+    """
+    refuse_other_control(monai_label_settings.MONAI_LABEL_AUTH_ENABLE)
+    control = make_access_control(settings)
+    check_exposure(control, launch_host(settings))
     quieten()
     log = RecentLog()
     logging.getLogger().addHandler(log)
@@ -81,10 +91,12 @@ def create_application(settings: ServerSettings) -> FastAPI:
         queues=queues,
         batch=BatchRunner(queues),
         jobs=JobManager(folder, stop_seconds=settings.stop_seconds),
-        scorer=Scorer(queues, idle_s=settings.score_after, most=settings.score_scans),
+        scorer=Scorer(queues, idle_s=settings.score_after, most_series=settings.score_series),
         series_jobs=SeriesJobs(folder / "series", queues) if is_pacs else None,
     )
+    app.state.access = control
     install_error_handlers(app)
+    app.add_middleware(Access, control=control)
     app.add_middleware(
         CORSMiddleware,
         allow_origins=list(settings.cors_origins),
@@ -93,6 +105,7 @@ def create_application(settings: ServerSettings) -> FastAPI:
         allow_headers=["*"],
     )
     app.add_middleware(Guard, settings=settings)
+    app.include_router(access_router(control))
     app.include_router(dashboard_router(app.state.server, log))
     app.include_router(pages_router(log, has_ohif=is_pacs))
     app.include_router(ohif_router(has_pacs=is_pacs))

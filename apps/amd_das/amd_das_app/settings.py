@@ -26,7 +26,7 @@ class ServerSettings:
     """Field ``max_queue`` is set by the environment variable ``AMD_DAS_MAX_QUEUE``, and so on. Defaults are ours."""
 
     host: str = "127.0.0.1"
-    """Address to listen on. There is no authentication: anything but loopback is for trusted networks."""
+    """Address to listen on. Beyond loopback there have to be users or a realm."""
 
     port: int = 8000
     """TCP port; 0 takes a free one."""
@@ -62,8 +62,12 @@ class ServerSettings:
     score_after: int = 10
     """Seconds without an inference after which scans are scored in the background for the worklist."""
 
-    score_scans: int = 500
-    """Most scans that are scored; of a PACS the newest."""
+    score_series: int = 100
+    """Of a PACS, so many series are fetched and scored, those of the newest studies; of a folder, every scan is."""
+
+    lease_minutes: int = 30
+    """Minutes after which a scan that was handed to an annotator, and neither submitted nor segmented again, may be
+    handed to another."""
 
     max_sessions: int = 32
     """Most sessions kept at a time."""
@@ -71,6 +75,33 @@ class ServerSettings:
     runs_dir: str = ""
     """Folder for what trainings make and remember, in a folder for each studies folder; empty for ``runs/`` of this
     checkout."""
+
+    auth: str = "auto"
+    """"auto": who asks has to log in once there are users or a realm. "off": everybody may do everything."""
+
+    accounts_dir: str = ""
+    """Folder for users, the key of their tokens, and the audit log; empty for ``accounts`` in the runs' folder."""
+
+    token_hours: int = 8
+    """Hours after which somebody has to log in again; a realm's tokens end when the realm says."""
+
+    realm: str = ""
+    """Issuer of an OpenID Connect realm, in place of users of our own."""
+
+    realm_client: str = "amd-das"
+    """This server's client id in the realm."""
+
+    realm_roles: str = "realm_access#roles"
+    """Claim with the roles in the realm's tokens, # between the steps."""
+
+    realm_prefix: str = "amd-das-"
+    """Before the names of our roles in the realm."""
+
+    tls_cert: str = ""
+    """PEM file of the certificate with its chain, for https."""
+
+    tls_key: str = ""
+    """PEM file of its private key."""
 
     stop_seconds: int = 20
     """Seconds a training has to keep what it has done once it is stopped; then it is killed."""
@@ -103,6 +134,10 @@ class ServerSettings:
             raise ConfigError(f"set {PREFIX}PACS_USERNAME and {PREFIX}PACS_PASSWORD, or {PREFIX}PACS_TOKEN alone")
         if unknown := sorted(set(self.allow) - set(WRITES)):
             raise ConfigError(f"{PREFIX}ALLOW names {', '.join(unknown)}; allowed: {', '.join(WRITES)}")
+        if self.auth not in ("auto", "off"):
+            raise ConfigError(f"{PREFIX}AUTH is {self.auth!r}; expected auto or off")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ConfigError(f"set both {PREFIX}TLS_CERT and {PREFIX}TLS_KEY, or neither")
         for one in fields(self):
             value = getattr(self, one.name)
             if isinstance(value, int) and one.name != "port" and value < 1:
@@ -111,13 +146,19 @@ class ServerSettings:
     @property
     def on_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
-        return self.host in LOOPBACK_NAMES or self.host.startswith("127.")
+        return is_loopback(self.host)
 
     @property
     def runs_folder(self) -> Path:
         """Folder for what trainings make and remember."""
         checkout = Path(__file__).resolve().parents[3]
         return Path(self.runs_dir).expanduser().resolve() if self.runs_dir else checkout / "runs"
+
+    @property
+    def accounts_folder(self) -> Path:
+        """Folder for users, the key of their tokens, and the audit log; ``amd-das users`` finds it likewise."""
+        chosen = self.accounts_dir
+        return Path(chosen).expanduser().resolve() if chosen else self.runs_folder / "accounts"
 
     @property
     def cache_folder(self) -> Path:
@@ -129,6 +170,11 @@ class ServerSettings:
         """Values of the Host header that are answered; "*" stands for any."""
         own = () if self.host in ("0.0.0.0", "::") else (self.host,)
         return frozenset((*LOOPBACK_NAMES, *own, *self.allowed_hosts))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    return host in LOOPBACK_NAMES or host.startswith("127.")
 
 
 def parse(name: str, text: str, default: Any) -> Any:

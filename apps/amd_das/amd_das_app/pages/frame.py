@@ -1,6 +1,7 @@
 """The frame that all pages share, and the files they load."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from html import escape
 from pathlib import Path
 from typing import Any, Final
@@ -45,7 +46,7 @@ HEADERS: Final[Mapping[str, str]] = {
 """Of every page."""
 
 TEMPLATES: Final = Environment(
-    loader=FileSystemLoader([_APP / "pages" / "templates", _APP / "dashboard" / "templates"]),
+    loader=FileSystemLoader([_APP / room / "templates" for room in ("pages", "dashboard", "access")]),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
@@ -54,10 +55,28 @@ TEMPLATES: Final = Environment(
 """What is put into a template is escaped unless it is Markup."""
 
 
-def render(template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
+FORM_HEADERS: Final[Mapping[str, str]] = {
+    **HEADERS,
+    "Content-Security-Policy": HEADERS["Content-Security-Policy"].replace("form-action 'none'", "form-action 'self'"),
+    "Referrer-Policy": "same-origin",  # with no-referrer a browser sends a form with Origin: null
+}
+"""Of a page with a form that is sent without a script."""
+
+VIEWER: Final[ContextVar[str]] = ContextVar("viewer", default="")
+"""Name of the user for whom a page is made; empty where access control is off."""
+
+
+def render(template: str, *, status: int = 200, headers: Mapping[str, str] = HEADERS, **context: Any) -> HTMLResponse:
     """A template as an answer; those that extend ``frame.html`` need ``title``."""
-    given = {"notice": RESEARCH_NOTICE, "places": PLACES, "scripts": (), "here": "", "body": ""} | context
-    return HTMLResponse(TEMPLATES.get_template(template).render(given), status_code=status, headers=dict(HEADERS))
+    frame = {
+        "notice": RESEARCH_NOTICE,
+        "places": PLACES,
+        "viewer": VIEWER.get(),
+        "scripts": (),
+        "here": "",
+        "body": "",
+    }
+    return HTMLResponse(TEMPLATES.get_template(template).render(frame | context), status, dict(headers))
 
 
 def page(title: str, body: str, *, status: int = 200, script: str = "", here: str = "") -> HTMLResponse:

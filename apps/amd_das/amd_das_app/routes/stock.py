@@ -6,8 +6,7 @@ Everything else of MONAI Label's is either replaced by a router of this package 
 from collections.abc import Sequence
 
 from fastapi import APIRouter, Depends
-from monailabel.config import settings as monai_label_settings
-from monailabel.endpoints import login, model
+from monailabel.endpoints import model
 
 from amd_das_app.state import find_task
 
@@ -33,6 +32,4 @@ def stock_router() -> APIRouter:
     router.include_router(
         _only(model.router, ("api_download_model", "api_model_info")), dependencies=[Depends(check_model)]
     )
-    if monai_label_settings.MONAI_LABEL_AUTH_ENABLE:
-        router.include_router(_only(login.router))
     return router
