@@ -25,6 +25,9 @@ STARTS: Final = ("automatic", "nothing")
 FOREGROUND_SCRIBBLES, BACKGROUND_SCRIBBLES = "foreground_scribbles", "background_scribbles"
 """What 3D Slicer calls the segments that strokes are painted in."""
 
+_ABSENT = -1
+"""Value of a segment that the file does not hold."""
+
 CLICK_KEYS: Final = (LABEL_NAME, FOREGROUND, BACKGROUND, "label", "start")
 SCRIBBLE_KEYS: Final = ("label_info", "roi", "selected_label_name", "start")
 
@@ -77,20 +80,26 @@ def parse_scribbles(given: Mapping[str, Any]) -> ScribbleParams:
         BACKGROUND_SCRIBBLES: len(LABELS) + 1,
         FOREGROUND_SCRIBBLES: len(LABELS) + 2,
     }
+    named: set[str] = set()
     infos = given.get("label_info") or []
     if isinstance(infos, Mapping) or not all(isinstance(info, Mapping) for info in infos):
         raise ConfigError('params: \'label_info\' should be a list such as [{"name": "foreground_scribbles", "id": 3}]')
     for info in infos:
-        value = info.get("id", values.get(info.get("name"), 0))
+        name = str(info.get("name"))
+        value = info.get("id", values.get(name, 0))
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 65535:
             raise ConfigError(f"params: 'label_info' gives the id {json.dumps(value)[:80]}; expected a whole number")
-        values[str(info.get("name"))] = value
+        for other in [key for key, taken in values.items() if taken == value and key not in named]:
+            values[other] = _ABSENT  # a default that another segment has taken
+        values[name] = value
+        named.add(name)
     selected = given.get("selected_label_name") or LABEL_NAME
-    if selected not in values:
+    if not isinstance(selected, str) or selected not in values:
         known = ", ".join(sorted(values))
         raise ConfigError(f"params: 'selected_label_name' is {json.dumps(selected)[:80]}; 'label_info' names {known}")
     chosen = [values[name] for name in (FOREGROUND_SCRIBBLES, BACKGROUND_SCRIBBLES, selected)]
-    if len({*chosen, 0}) != 4:
+    present = [value for value in chosen if value != _ABSENT]
+    if len({*present, 0}) != len(present) + 1:
         raise ConfigError(
             f"params: strokes on hemorrhage, strokes beside it and the label have the values {chosen}; expected three "
             "different ones above 0"
