@@ -51,7 +51,7 @@ class AmdDasApp(MONAILabelApp):
         self.reading = ReadingConfig(max_file_bytes=settings.max_upload_bytes, max_voxels=settings.max_voxels)
         self.model_error: ModelError | None = None
         self.training = Training.of(conf, studies, settings)
-        self.cases = CaseScores(self.training.folder / "worklist")
+        self.cases = CaseScores(self.training.folder / "worklist", lease_s=60 * settings.lease_minutes)
         super().__init__(
             app_dir=app_dir,
             studies=studies,
@@ -128,17 +128,12 @@ class AmdDasApp(MONAILabelApp):
 
     def init_scoring_methods(self) -> dict[str, ScoringMethod]:
         """The automatic outline against the final label."""
-        return {SCORING_NAME: DiceVolume()}
+        return {SCORING_NAME: DiceVolume(self.cases, self.model_version)}
 
     def model_version(self) -> str:
         """The version that segments; empty without one."""
         task = self._infers.get(TASK_NAME)
         return task.model.info.version if task else ""
-
-    def on_save_label(self, image_id: str, label_id: str) -> None:
-        """A scan with a label is nobody's any more."""
-        super().on_save_label(image_id, label_id)
-        self.cases.turns.free(image_id)
 
     def init_batch_infer(self) -> CpuSafeBatchInfer:
         """MONAI Label's batch task, without its division by zero GPUs."""

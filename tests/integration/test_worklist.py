@@ -92,7 +92,7 @@ def test_every_scan_is_scored_by_itself(scored: dict[str, dict[str, Any]]) -> No
 def test_a_failed_scan_is_not_tried_for_ever(server: RunningServer, scored: dict[str, dict[str, Any]]) -> None:
     record = server.request("GET", "/scoring/").json()
     assert record["status"] == "DONE"
-    assert record["details"][0].startswith("4 of 4 scans are scored")
+    assert record["details"][0].startswith("0 of 4 scans wait to be scored")
 
 
 def test_largest_first_is_the_default_and_hands_out_the_largest(
@@ -154,18 +154,24 @@ def test_a_submitted_label_is_compared_and_its_scan_handed_out_no_more(
     deadline = time.monotonic() + 60
     while (row := rows(server)["small"])["dice"] is None and time.monotonic() < deadline:
         time.sleep(0.5)
-    assert row["status"] == "labelled"
+    assert (row["status"], row["annotator"]) == ("labelled", "ann")
     assert 0.5 < row["dice"] <= 1.0
     assert row["volume_error_ml"] == pytest.approx(row["volume_ml"] - row["label_ml"])
     assert row["hd95_mm"] < 20
     info = server.request("GET", "/datastore/label/info", params={"label": "small", "tag": "final"}).json()
     assert info["dice_volume"]["dice"] == pytest.approx(row["dice"], abs=1e-4)
+    record = server.request("GET", "/scoring/").json()
+    assert record["result"]["cases"]["small"]["dice"] == row["dice"] == record["result"]["mean_dice"]
+    assert record["details"][1] == f"mean Dice {row['dice']:.3f}"
     assert [asked.next_sample("largest_first", {})["id"] for _ in range(2)] == ["large", "none"]
     distances = rows(server)
     assert distances["small"]["distance"] == 0.0
     assert distances["large"]["distance"] > 0.0
-    again = server.request("POST", "/scoring/dice_volume")
-    assert again.json()["status"] == "RUNNING"
+    assert server.request("POST", "/scoring/dice_volume").json()["status"] == "RUNNING"
+    deadline = time.monotonic() + 60
+    while server.request("GET", "/scoring/").json()["status"] == "RUNNING" and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert rows(server)["small"]["dice"] == row["dice"]
     server.request("DELETE", "/datastore/label", params={"id": "small", "tag": "final"}).raise_for_status()
 
 
@@ -189,6 +195,23 @@ def test_scores_survive_a_restart_and_a_new_model_scores_anew(folder: Path, scor
         assert rows(other)["large"]["model_version"] != scored["large"]["model_version"]
     finally:
         other.close()
+
+
+def test_the_nameless_are_their_machine(server: RunningServer, scored: dict[str, dict[str, Any]]) -> None:
+    got = server.request("POST", "/activelearning/first").json()["id"]
+    assert rows(server)[got]["annotator"] == "somebody@127.0.0.1"
+
+
+@pytest.mark.parametrize("params", [{"label_tag": "../x"}, {"label_tag": {"a": 1}}, [1], {"client_id": {"a": 1}}])
+def test_odd_params_are_refused_or_harmless(server: RunningServer, params: Any) -> None:
+    answer = server.request("POST", "/activelearning/first", json=params)
+    assert answer.status_code == (200 if "client_id" in params else 400)
+
+
+def test_an_unknown_strategy_names_those_there_are(server: RunningServer) -> None:
+    answer = server.request("POST", "/activelearning/best")
+    assert answer.status_code == 404
+    assert "largest_first" in answer.json()["detail"]
 
 
 def test_an_unknown_scoring_method_is_not_found(server: RunningServer) -> None:

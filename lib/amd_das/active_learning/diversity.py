@@ -29,5 +29,8 @@ def distance_to_nearest(one: np.ndarray, others: Iterable[np.ndarray]) -> float:
 
     Infinite where there are no others: whatever is chosen first is new.
     """
-    found = [float(np.unpackbits((one ^ other).view(np.uint8)).sum()) / (BITS * len(one)) for other in others]
-    return min(found, default=float("inf"))
+    found = [one ^ other for other in others]
+    if not found:
+        return float("inf")
+    apart = np.unpackbits(np.stack(found).view(np.uint8), axis=1).sum(axis=1)
+    return float(apart.min()) / (BITS * len(one))

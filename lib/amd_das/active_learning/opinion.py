@@ -53,16 +53,15 @@ def form_opinion(
     """Look at a volume and at its mirror image; raises InputError as segmenting it does.
 
     The mask is the one that :meth:`Predictor.segment` makes with ``flip``: the mean of both views is what that takes.
-    ``give_way`` is called between the steps, each a second or less; what it raises ends the work.
+    ``give_way`` is called between the steps and the network's batches; what it raises ends the work.
     """
     config = config or predictor.config
     give_way()
     prepared = preprocess(volume, config.preprocess)
     once = replace(config, flip=False)
     give_way()
-    plain = predictor.probabilities(prepared, once)
-    give_way()
-    mirrored = predictor.probabilities(_mirrored(prepared), once)[..., ::-1]
+    plain = predictor.probabilities(prepared, once, lambda done: give_way())
+    mirrored = predictor.probabilities(_mirrored(prepared), once, lambda done: give_way())[..., ::-1]
     mean = (plain + mirrored) / 2
     found = ProbabilityMap(prepared=prepared, slices=mean, warnings=prepared.warnings)
     return Opinion(

@@ -198,9 +198,17 @@ class Predictor:
             )
         return ProbabilityMap(prepared=prepared, slices=found, warnings=prepared.warnings + warnings)
 
-    def probabilities(self, prepared: Preprocessed, config: InferenceConfig | None = None) -> np.ndarray:
-        """Preprocessed slices → (Z, 240, 240) float32 probabilities in [0, 1], 0 outside the brain."""
-        return self._probabilities(prepared, config or self.config, lambda done: None)[0]
+    def probabilities(
+        self,
+        prepared: Preprocessed,
+        config: InferenceConfig | None = None,
+        after: Callable[[float], None] = lambda done: None,
+    ) -> np.ndarray:
+        """Preprocessed slices → (Z, 240, 240) float32 probabilities in [0, 1], 0 outside the brain.
+
+        ``after`` is called with the part done after each batch; what it raises ends the work.
+        """
+        return self._probabilities(prepared, config or self.config, after)[0]
 
     def _probabilities(
         self, prepared: Preprocessed, config: InferenceConfig, tell: Callable[[float], None]

@@ -78,3 +78,23 @@ def test_nothing_is_done_for_a_client_that_hung_up() -> None:
 
     asyncio.run(scenario())
     assert called == []
+
+
+def test_a_device_is_idle_since_the_last_one_was_done() -> None:
+    release = threading.Event()
+
+    async def scenario() -> None:
+        queues = DeviceQueues(1)
+        assert queues.idle_seconds("cpu") < 1
+        await asyncio.sleep(0.05)
+        assert queues.idle_seconds("cpu") >= 0.05
+        working = asyncio.create_task(queues.run("cpu", lambda: release.wait(10)))
+        while not queues.state()["devices"]["cpu"]["running"]:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        assert queues.idle_seconds("cpu") == 0
+        release.set()
+        await working
+        assert 0 < queues.idle_seconds("cpu") < 0.05
+
+    asyncio.run(scenario())

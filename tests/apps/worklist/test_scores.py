@@ -18,10 +18,12 @@ def score(image: str = "a", version: str = "v1", **values: object) -> CaseScore:
 
 def test_a_score_comes_back_after_a_restart(tmp_path: Path) -> None:
     store = ScoreStore(tmp_path)
-    store.put(score(volume_ml=1.5, lesions=2, fingerprint=BITS.astype("<u8").tobytes(), thumbnail=b"png", dice=0.5))
+    store.put(score(volume_ml=1.5, lesions=2, fingerprint=BITS.astype("<u8").tobytes(), dice=0.5), b"png")
     store.close()
     found = ScoreStore(tmp_path).of_version("v1")["a"]
-    assert (found.volume_ml, found.lesions, found.dice, found.thumbnail) == (1.5, 2, 0.5, b"png")
+    assert (found.volume_ml, found.lesions, found.dice, found.has_thumbnail) == (1.5, 2, 0.5, True)
+    assert ScoreStore(tmp_path).thumbnail("a", "v1") == b"png"
+    assert ScoreStore(tmp_path).thumbnail("a", "v2") == b""
     assert found.bits is not None
     assert np.array_equal(found.bits, BITS)
     assert found.scored > 0
@@ -44,6 +46,11 @@ def test_the_last_score_of_a_version_counts(tmp_path: Path) -> None:
     assert store.of_version("v1")["a"].volume_ml == 3.0
 
 
+def test_the_volume_error_is_automatic_less_final() -> None:
+    assert score(volume_ml=5.0, label_ml=7.0).volume_error_ml == -2.0
+    assert score(volume_ml=5.0).volume_error_ml is None
+
+
 def test_labels_are_compared_anew_where_there_are_some(tmp_path: Path) -> None:
     store = ScoreStore(tmp_path)
     store.put(score("a", label_stamp="l"))
@@ -58,8 +65,11 @@ def test_what_is_gone_is_forgotten(tmp_path: Path) -> None:
     store = ScoreStore(tmp_path)
     for image in "ab":
         store.put(score(image))
-    store.forget_gone({"b"})
+    assert store.images() == {"a", "b"}
+    store.forget({"a"})
+    store.forget(set())
     assert list(store.of_version("v1")) == ["b"]
+    assert store.images() == {"b"}
 
 
 def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:

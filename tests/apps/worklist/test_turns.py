@@ -42,6 +42,35 @@ def test_asking_again_gives_another_and_frees_the_first(turns: Turns) -> None:
     assert turns.take("bob", SCANS, min) == "a"
 
 
+def test_what_an_annotator_passed_over_comes_back_after_all_others(turns: Turns) -> None:
+    assert [turns.take("ann", SCANS, min) for _ in range(6)] == ["a", "b", "c", "a", "b", "c"]
+    turns.skip("b", "ann")
+    assert [turns.take("ann", SCANS, min) for _ in range(3)] == ["a", "c", "a"]
+
+
+def test_others_get_what_one_passed_over(turns: Turns) -> None:
+    assert [turns.take("ann", SCANS, min) for _ in range(2)] == ["a", "b"]
+    assert turns.take("bob", SCANS, min) == "a"
+    assert turns.take("ann", SCANS, min) == "c"
+
+
+def test_what_was_passed_over_is_new_again_after_a_lease(turns: Turns, clock: Clock) -> None:
+    assert [turns.take("ann", SCANS, min) for _ in range(2)] == ["a", "b"]
+    clock.now += LEASE_S + 1
+    assert turns.take("ann", SCANS, min) == "a"
+
+
+def test_work_on_a_scan_renews_its_lease_but_does_not_revive_it(turns: Turns, clock: Clock) -> None:
+    turns.take("ann", ["a"], min)
+    clock.now += LEASE_S - 1
+    turns.renew("a")
+    clock.now += LEASE_S - 1
+    assert turns.take("bob", ["a"], min) is None
+    clock.now += 2
+    turns.renew("a")
+    assert turns.take("bob", ["a"], min) == "a"
+
+
 def test_the_last_one_is_given_again_to_whoever_has_it(turns: Turns) -> None:
     assert turns.take("ann", ["a"], min) == "a"
     assert turns.take("ann", ["a"], min) == "a"

@@ -74,20 +74,10 @@ class DeviceQueues:
         finally:
             line.turn.release()
 
-    async def run_idle(self, device: str, call: Callable[[], T]) -> T:
-        """``call()`` behind everybody else, and not counted; it should look at :meth:`is_wanted` now and then."""
-        line = self._lines.setdefault(device, _Line())
-        async with line.turn:
-            return await run_sync(call)
-
     def idle_seconds(self, device: str) -> float:
-        """How long nobody has asked for the device; 0 while somebody uses it."""
+        """How long nobody has asked for the device; 0 while somebody uses it. Any thread may ask."""
         line = self._lines.setdefault(device, _Line())
         return 0.0 if line.running or line.waiting else time.monotonic() - line.last
-
-    def is_wanted(self, device: str) -> bool:
-        """Whether somebody waits for the device."""
-        return self._lines.setdefault(device, _Line()).waiting > 0
 
     def state(self) -> dict[str, Any]:
         """Numbers of inferences per device, ready for JSON."""

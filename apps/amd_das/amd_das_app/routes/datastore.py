@@ -46,7 +46,9 @@ def _replace_label(datastore: Datastore, image: str, label: Path, tag: str, info
 
 
 @router.put("/label", summary="Save a label: a mask on the image's grid")
-async def save_label(image: str, tag: str = "", params: str = Form("{}"), *, label: UploadFile) -> dict[str, Any]:
+async def save_label(
+    state: State, image: str, tag: str = "", params: str = Form("{}"), *, label: UploadFile
+) -> dict[str, Any]:
     """Accepts .nii.gz, .nii and .nrrd with the values listed in /info/; a label of the same tag is replaced."""
     app = monai_label_app()
     tag = check_tag(tag or DefaultLabelTag.FINAL.value)
@@ -58,6 +60,9 @@ async def save_label(image: str, tag: str = "", params: str = Form("{}"), *, lab
         async with _writing:
             label_id = await run_sync(_replace_label, app.datastore(), image, named, tag, info)
     app.on_save_label(image, label_id)
+    if tag == DefaultLabelTag.FINAL.value:
+        await run_sync(app.cases.turns.free, image)
+        state.scorer.hurry()
     return {"image": image, "label": label_id}
 
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form
 from fastapi.responses import FileResponse, Response
-from monailabel.endpoints import activelearning
 from monailabel.endpoints import datastore as stock
 from starlette.background import BackgroundTask
 
@@ -169,12 +168,3 @@ def note_about_label(label: ExistingLabel, info: str = Form("{}")) -> Any:
 def note_about_label_as_before(label: ExistingLabel, params: str = Form("{}")) -> Any:
     """MONAI Label's earlier name for it."""
     return monai_label_app().datastore().update_label_info(*label, parse_json_object(params))
-
-
-@router.post("/activelearning/{strategy}", tags=["ActiveLearning"], summary="The next scan to label")
-def next_sample(strategy: str, params: dict[str, Any] | None = None) -> Any:
-    """An empty object when every scan has a label."""
-    known = monai_label_app()._strategies
-    if strategy not in known:
-        raise NotFoundError(f"no strategy {quoted(strategy)}; there are: {', '.join(known)}")
-    return activelearning.sample(strategy, params)

@@ -137,6 +137,8 @@ async def infer(
     asked = time.perf_counter()
     async with scratch_folder() as folder, _find_image(state, folder, image, session_id, file) as (path, case):
         fetched = time.perf_counter() - asked
+        if image:
+            await run_sync(monai_label_app().cases.turns.renew, image)
         mask = folder / f"mask{extension}"
         more = {} if label is None else {"label": await _save_label(label, folder)}
 

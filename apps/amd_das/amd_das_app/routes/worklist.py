@@ -1,19 +1,20 @@
-"""``/worklist`` and ``/scoring``: what the model thinks of each scan, and who looks at which."""
+"""``/worklist``, ``/activelearning`` and ``/scoring``: what the model thinks of each scan, and who looks at which."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from anyio.to_thread import run_sync as in_thread
-from fastapi import APIRouter, Depends
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
+from monailabel.endpoints import activelearning
 
 from amd_das.errors import NotFoundError
 from amd_das_app.requests.images import require_image
-from amd_das_app.requests.names import quoted
+from amd_das_app.requests.names import check_tag, quoted
 from amd_das_app.state import ServerState, State, monai_label_app
+from amd_das_app.worklist.annotators import annotator_of
 from amd_das_app.worklist.case_scores import CaseScores
-from amd_das_app.worklist.scoring_method import SCORING_NAME
+from amd_das_app.worklist.scoring_method import SCORING_NAME, DiceVolume
 
 router = APIRouter()
 
@@ -50,9 +51,9 @@ def thumbnail(image: Image) -> Response:
 
 
 @router.post("/worklist/{image}/skip", tags=["Worklist"], summary="Hand this scan to nobody")
-def skip(image: Image, client_id: str = "") -> dict[str, Any]:
+def skip(request: Request, image: Image, client_id: str = "") -> dict[str, Any]:
     """Until it is taken back with DELETE; it can still be opened and labelled."""
-    _cases().turns.skip(image, client_id[:200])
+    _cases().turns.skip(image, annotator_of(request, client_id))
     return {"image": image, "status": "skipped"}
 
 
@@ -63,25 +64,43 @@ def unskip(image: Image) -> dict[str, Any]:
     return {"image": image, "status": "new"}
 
 
+@router.post("/activelearning/{strategy}", tags=["ActiveLearning"], summary="The next scan to label")
+def next_sample(request: Request, strategy: str, params: dict[str, Any] | None = None) -> Any:
+    """It is handed to nobody else for a while; who asks is told by log-in, or by ``client_id`` in the params.
+
+    An empty object when every scan has a label, or is skipped, or taken by others.
+    """
+    known = monai_label_app()._strategies
+    if strategy not in known:
+        raise NotFoundError(f"no strategy {quoted(strategy)}; there are: {', '.join(known)}")
+    given = dict(params or {})
+    if tag := given.get("label_tag"):
+        given["label_tag"] = check_tag(str(tag))
+    name = given.get("client_id")
+    given["client_id"] = annotator_of(request, name if isinstance(name, str) else "")
+    return activelearning.sample(strategy, {**given, "strategy": strategy, "labels": None})
+
+
 def _scoring_record(state: ServerState) -> dict[str, Any]:
-    scorer = state.scorer
-    missing = scorer.open_images()
-    rows = _cases().rows(monai_label_app().datastore(), monai_label_app().model_version())
-    compared = [row for row in rows if row.dice is not None]
-    mean = sum(row.dice or 0.0 for row in compared) / len(compared) if compared else None
-    words = f"{len(rows) - len(missing)} of {len(rows)} scans are scored, {len(compared)} against their final label"
+    app = monai_label_app()
+    method: DiceVolume = app._scoring_methods[SCORING_NAME]
+    missing, compared = len(state.scorer.open_images()), method.compared(app.datastore())
+    result = method({}, app.datastore())
+    total = len(app.datastore().list_images())
+    words = f"{missing} of {total} scans wait to be scored; {len(compared)} are compared with their final label"
+    mean = result["mean_dice"]
     return {
         "id": SCORING_NAME,
         "status": "RUNNING" if missing else "DONE",
         "details": [words, *([f"mean Dice {mean:.3f}"] if mean is not None else [])],
-        "cases": [asdict(row) for row in compared],
+        "result": result,
     }
 
 
 @router.get("/scoring/", tags=["Scoring"], summary="How far the scoring is, and each comparison with a final label")
-async def scoring_status(state: State, all: bool = False, check_if_running: bool = False) -> Any:
+def scoring_status(state: State, all: bool = False, check_if_running: bool = False) -> Any:
     """In the shape of MONAI Label's records; ``all``: as a list."""
-    record = await in_thread(_scoring_record, state)
+    record = _scoring_record(state)
     if check_if_running and record["status"] != "RUNNING":
         raise NotFoundError("no scoring is at work; scans are scored when they come, and again under a new model")
     return [record] if all else record
@@ -89,17 +108,16 @@ async def scoring_status(state: State, all: bool = False, check_if_running: bool
 
 @router.post("/scoring/", include_in_schema=False)
 @router.post("/scoring/{method}", tags=["Scoring"], summary="Compare with the final labels again")
-async def scoring_run(
-    state: State, method: str = SCORING_NAME, params: Mapping[str, Any] | None = None, run_sync: bool = False
-) -> Any:
-    """Done in the background, while nobody waits for an inference."""
+async def scoring_run(state: State, method: str = SCORING_NAME) -> Any:
+    """Done in the background, while nobody segments; GET tells how far it is."""
     if method != SCORING_NAME:
         raise NotFoundError(f"no scoring method {quoted(method)}; there is {SCORING_NAME!r}")
-    await in_thread(_cases().store.forget_labels, monai_label_app().model_version())
-    return await in_thread(_scoring_record, state)
+    await run_sync(_cases().store.forget_labels, monai_label_app().model_version())
+    state.scorer.hurry()
+    return await run_sync(_scoring_record, state)
 
 
 @router.delete("/scoring/", tags=["Scoring"], summary="Nothing to stop: scoring gives way to everything else")
-async def scoring_stop(state: State) -> Any:
+def scoring_stop(state: State) -> Any:
     """The record."""
-    return await in_thread(_scoring_record, state)
+    return _scoring_record(state)

@@ -12,7 +12,7 @@ from amd_das.active_learning import distance_to_nearest
 from amd_das.active_learning.opinion import uncertainty
 from amd_das_app.pacs.datastore import PacsDatastore
 from amd_das_app.worklist.scores import CaseScore, ScoreStore
-from amd_das_app.worklist.turns import Turns
+from amd_das_app.worklist.turns import LEASE_S, TAKEN, Turns
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class CaseRow:
     """ "new", "taken", "skipped" or "labelled"."""
 
     annotator: str
-    """Who has taken or skipped it."""
+    """Who has taken, skipped or labelled it."""
 
     model_version: str
     volume_ml: float | None
@@ -39,7 +39,7 @@ class CaseRow:
     entropy: float | None
     flip_consistency: float | None
     distance: float | None
-    """In [0, 1]: from the labelled scan that it is most like; None without any."""
+    """In [0, 1]: from the scan, labelled or taken, that it is most like; None without any."""
 
     label_ml: float | None
     dice: float | None
@@ -56,29 +56,31 @@ class CaseRow:
 class CaseScores:
     """The worklist of one server."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, lease_s: float = LEASE_S) -> None:
         """``folder`` is this server's own and private."""
         self.store = ScoreStore(folder)
-        self.turns = Turns(self.store)
+        self.turns = Turns(self.store, lease_s=lease_s)
 
     def rows(self, datastore: Datastore, version: str) -> list[CaseRow]:
         """Every scan under one version of the model, by id; may wait for the PACS."""
         scores, turns = self.store.of_version(version), self.turns.all()
         labelled = set(datastore.get_labeled_images())
-        known = [score.bits for image, score in scores.items() if image in labelled]
+        looked_at = labelled | {image for image, turn in turns.items() if turn.state == TAKEN}
+        known = [score.bits for image, score in scores.items() if image in looked_at]
         references = [bits for bits in known if bits is not None]
         rows = []
         for image in sorted(datastore.list_images()):
             score, turn = scores.get(image), turns.get(image)
-            status = "labelled" if image in labelled else turn.state if turn else "new"
-            annotator = turn.annotator if turn and status == turn.state else ""
+            if image in labelled:
+                status, annotator = "labelled", _labeller(datastore, image)
+            else:
+                status, annotator = (turn.state, turn.annotator) if turn else ("new", "")
             rows.append(_row(image, status, annotator, version, score, references))
         return rows
 
     def thumbnail(self, image: str, version: str) -> bytes:
         """PNG; empty where there is none."""
-        score = self.store.of_version(version).get(image)
-        return score.thumbnail if score else b""
+        return self.store.thumbnail(image, version)
 
 
 def _row(
@@ -92,7 +94,6 @@ def _row(
         if known.entropy is not None and known.flip_consistency is not None
         else None
     )
-    error_ml = known.volume_ml - known.label_ml if known.volume_ml is not None and known.label_ml is not None else None
     return CaseRow(
         image=image,
         status=status,
@@ -107,10 +108,25 @@ def _row(
         label_ml=known.label_ml,
         dice=known.dice,
         hd95_mm=known.hd95_mm,
-        volume_error_ml=error_ml,
+        volume_error_ml=known.volume_error_ml,
         error=known.error,
-        has_thumbnail=bool(known.thumbnail),
+        has_thumbnail=known.has_thumbnail,
     )
+
+
+def _labeller(datastore: Datastore, image: str) -> str:
+    """As the program called them that saved the final label."""
+    return str(datastore.get_label_info(image, FINAL).get("client_id") or "")
+
+
+def newest_first(datastore: Datastore) -> list[str]:
+    """Ids of all scans; of a PACS those of the newest studies first."""
+    if isinstance(datastore, PacsDatastore):
+        listed = datastore.list_images()  # raises where there is trouble
+        series = datastore.listing.images
+        there = [image for image in listed if image in series]
+        return sorted(there, key=lambda image: (series[image].study_date, series[image].study_time), reverse=True)
+    return list(datastore.list_images())
 
 
 def image_stamp(datastore: Datastore, image: str) -> str:

@@ -53,11 +53,17 @@ class CaseScore:
     hd95_mm: float | None = None
     """Of the automatic outline against the final label; None without one, or where undefined."""
 
-    thumbnail: bytes = b""
-    """PNG."""
+    has_thumbnail: bool = False
 
     scored: float = 0.0
     """When, seconds since 1970."""
+
+    @property
+    def volume_error_ml(self) -> float | None:
+        """Automatic less final."""
+        if self.volume_ml is None or self.label_ml is None:
+            return None
+        return self.volume_ml - self.label_ml
 
     @property
     def bits(self) -> np.ndarray | None:
@@ -65,16 +71,20 @@ class CaseScore:
         return np.frombuffer(self.fingerprint, "<u8") if self.fingerprint else None
 
 
-_COLUMNS: Final = [item.name for item in fields(CaseScore)]
-_TYPES: Final = {"fingerprint": "BLOB", "thumbnail": "BLOB", "lesions": "INTEGER"} | dict.fromkeys(
+_COLUMNS: Final = [item.name for item in fields(CaseScore) if item.name != "has_thumbnail"]
+_TYPES: Final = {"fingerprint": "BLOB", "lesions": "INTEGER"} | dict.fromkeys(
     ("image", "version", "image_stamp", "label_stamp", "error"), "TEXT"
 )
 _SCHEMA: Final = f"""
 CREATE TABLE IF NOT EXISTS scores (
-    {", ".join(f"{name} {_TYPES.get(name, 'REAL')}" for name in _COLUMNS)}, PRIMARY KEY (image, version)
+    {", ".join(f"{name} {_TYPES.get(name, 'REAL')}" for name in _COLUMNS)}, thumbnail BLOB,
+    PRIMARY KEY (image, version)
 );
 CREATE TABLE IF NOT EXISTS turns (
     image TEXT PRIMARY KEY, state TEXT NOT NULL, annotator TEXT NOT NULL, since REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS passed (
+    image TEXT, annotator TEXT, since REAL NOT NULL, PRIMARY KEY (image, annotator)
 );
 """
 
@@ -126,9 +136,10 @@ class ScoreStore:
         with self._lock:
             return self._database.execute(query, values).fetchall()
 
-    def put(self, score: CaseScore) -> None:
+    def put(self, score: CaseScore, thumbnail: bytes = b"") -> None:
         """In place of an earlier one of the same scan and version; of older versions, two are kept for each scan."""
-        row = {**asdict(score), "scored": score.scored or time.time()}
+        row = {**asdict(score), "scored": score.scored or time.time(), "thumbnail": thumbnail}
+        del row["has_thumbnail"]
         with self.writing() as database:
             database.execute(
                 f"INSERT OR REPLACE INTO scores ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})",
@@ -142,22 +153,34 @@ class ScoreStore:
 
     def of_version(self, version: str) -> dict[str, CaseScore]:
         """By image."""
-        rows = self.read(f"SELECT {', '.join(_COLUMNS)} FROM scores WHERE version = ?", (version,))
-        found = (CaseScore(**dict(zip(_COLUMNS, row, strict=True))) for row in rows)
+        columns = ", ".join(_COLUMNS)
+        rows = self.read(f"SELECT length(thumbnail) > 0, {columns} FROM scores WHERE version = ?", (version,))
+        found = (CaseScore(has_thumbnail=bool(has), **dict(zip(_COLUMNS, row, strict=True))) for has, *row in rows)
         return {score.image: score for score in found}
+
+    def thumbnail(self, image: str, version: str) -> bytes:
+        """PNG; empty where there is none."""
+        rows = self.read("SELECT thumbnail FROM scores WHERE image = ? AND version = ?", (image, version))
+        return bytes(rows[0][0]) if rows else b""
 
     def forget_labels(self, version: str) -> None:
         """Have every label of a version compared again."""
         with self.writing() as database:
             database.execute("UPDATE scores SET label_stamp = '?' WHERE version = ? AND label_stamp != ''", (version,))
 
-    def forget_gone(self, images: set[str]) -> None:
-        """Remove what is known of scans that are not among these any more."""
-        known = {row[0] for row in self.read("SELECT image FROM scores UNION SELECT image FROM turns")}
+    def images(self) -> set[str]:
+        """Of which anything is known."""
+        tables = ("scores", "turns", "passed")
+        return {row[0] for row in self.read(" UNION ".join(f"SELECT image FROM {table}" for table in tables))}
+
+    def forget(self, images: set[str]) -> None:
+        """Remove all that is known of these scans."""
+        if not images:
+            return
         with self.writing() as database:
-            for image in known - images:
-                database.execute("DELETE FROM scores WHERE image = ?", (image,))
-                database.execute("DELETE FROM turns WHERE image = ?", (image,))
+            for image in images:
+                for table in ("scores", "turns", "passed"):
+                    database.execute(f"DELETE FROM {table} WHERE image = ?", (image,))
 
     def close(self) -> None:
         """Nothing may be called afterwards."""
