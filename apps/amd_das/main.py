@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from amd_das_app.environment import prepare_monai_label
+from amd_das_app.environment import prepare_monai_label, refuse_other_server
 
 prepare_monai_label()
 
@@ -47,6 +47,7 @@ class AmdDasApp(MONAILabelApp):
     """Hemorrhage on head CT; without a sound model there is no infer task, and the description says why."""
 
     def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str]) -> None:
+        refuse_other_server()
         settings = server_settings()
         self.reading = ReadingConfig(max_file_bytes=settings.max_upload_bytes, max_voxels=settings.max_voxels)
         self.model_error: ModelError | None = None
