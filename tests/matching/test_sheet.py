@@ -94,14 +94,6 @@ def test_the_lesion_is_outlined_where_it_is() -> None:
     assert (tile[75, 210] == 90).all()
 
 
-def test_tiles_are_cropped_to_the_brains() -> None:
-    first, second = np.zeros((2, 240, 240), np.uint8)
-    first[100:120, 60:80] = 1
-    second[90:110, 70:90] = 1
-    assert sheet._crop([first, second]) == (slice(85, 125), slice(55, 95))
-    assert sheet._crop([np.zeros((240, 240), np.uint8)]) == (slice(0, 240), slice(0, 240))
-
-
 def test_the_file_is_the_same_every_time(
     stores: tuple[SliceStore, SliceStore], matches: Matches, tmp_path: Path
 ) -> None:

@@ -1,7 +1,6 @@
 """A picture to judge a matching by: MRIs with their lesions, each beside the CTs it is most alike to."""
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +11,11 @@ from amd_das.conventions import LINE_RGB, RESEARCH_NOTICE
 from amd_das.files import write_whole
 from amd_das.matching.pairs import Matches
 from amd_das.slices import SliceStore, bright_pixels
+from amd_das.slices.crop import crop_to_brains
 
 _TEXT_RGB, _FAINT_RGB = (235, 235, 235), (150, 150, 150)
 _MARGIN, _GAP, _MRI_GAP, _LINE = 14, 6, 28, 17  # pixels; the MRI stands a little apart from its CTs
-_SCALE, _AROUND_BRAIN_PX = 1.25, 5
+_SCALE = 1.25
 _SMALLEST_TILE = 236  # pixels wide, so that the numbers below fit
 
 
@@ -49,7 +49,7 @@ def render_sheet(
     matches.check(source, target)
     shown = choose_rows(matches.distance[:, 0], source.lesion_px > 0, rows)
     nearest = matches.nearest_ct[shown, :columns]
-    crop = _crop([source.images[i] for i in shown] + [target.images[j] for j in np.unique(nearest)])
+    crop = crop_to_brains([source.images[i] for i in shown] + [target.images[j] for j in np.unique(nearest)])
     pictures = []
     for i, candidates, distances in zip(shown, nearest, matches.distance[shown], strict=True):
         label = source.labels[i] > 0 if source.labels is not None else np.zeros_like(source.images[i], bool)
@@ -105,16 +105,6 @@ def _header(matches: Matches, shown: int) -> list[str]:
         "of 64 that differ.  d_les: difference of the outlined areas in pixels.",
         RESEARCH_NOTICE,
     ]
-
-
-def _crop(images: Sequence[np.ndarray]) -> tuple[slice, slice]:
-    """Rows and columns of (H, W) slices that hold all their brains, with a margin; all where there is none."""
-    seen = np.any([image > 0 for image in images], axis=0)
-    if not seen.any():
-        return slice(0, seen.shape[0]), slice(0, seen.shape[1])
-    (box,) = ndimage.find_objects(seen.astype(np.uint8))
-    rows, columns = (slice(max(0, part.start - _AROUND_BRAIN_PX), part.stop + _AROUND_BRAIN_PX) for part in box)
-    return rows, columns
 
 
 def _tile(image: np.ndarray, lesion: np.ndarray, crop: tuple[slice, slice], text: list[str]) -> Image.Image:

@@ -12,10 +12,10 @@ from amd_das.conventions import LINE_RGB, RESEARCH_NOTICE
 from amd_das.errors import ConfigError
 from amd_das.files import write_whole
 from amd_das.slices import SliceStore
+from amd_das.slices.crop import crop_to_brains
 
 _TEXT_RGB: Final = (235, 235, 235)
 _MARGIN, _GAP, _LINE, _LEFT = 12, 6, 20, 88  # pixels
-_AROUND_BRAIN_PX: Final = 5
 
 
 def write_translation_sheet(source: SliceStore, pseudo: SliceStore, path: Path, *, columns: int = 6) -> Path:
@@ -42,7 +42,7 @@ def render_translation_sheet(source: SliceStore, pseudo: SliceStore, *, columns:
         raise ConfigError(f"{pseudo.directory} holds no slices yet")
     shown = choose_columns(pseudo.case_index, pseudo.lesion_px, columns)
     pairs = [(_in_source(source, pseudo, place), place) for place in shown]
-    crop = _crop([source.images[mri] for mri, _ in pairs] + [pseudo.images[ct] for _, ct in pairs])
+    crop = crop_to_brains([source.images[mri] for mri, _ in pairs] + [pseudo.images[ct] for _, ct in pairs])
     tiles = [
         [_tile(source.images[mri], _label(source, mri), crop) for mri, _ in pairs],
         [_tile(pseudo.images[ct], _label(pseudo, ct), crop) for _, ct in pairs],
@@ -76,16 +76,6 @@ def _in_source(source: SliceStore, pseudo: SliceStore, place: int) -> int:
 
 def _label(store: SliceStore, place: int) -> np.ndarray:
     return store.labels[place] > 0 if store.labels is not None else np.zeros_like(store.images[place], bool)
-
-
-def _crop(images: list[np.ndarray]) -> tuple[slice, slice]:
-    """Rows and columns that hold all their brains, with a margin; all where there is none."""
-    seen = np.any([image > 0 for image in images], axis=0)
-    if not seen.any():
-        return slice(0, seen.shape[0]), slice(0, seen.shape[1])
-    (box,) = ndimage.find_objects(seen.astype(np.uint8))
-    rows, columns = (slice(max(0, part.start - _AROUND_BRAIN_PX), part.stop + _AROUND_BRAIN_PX) for part in box)
-    return rows, columns
 
 
 def _tile(image: np.ndarray, lesion: np.ndarray, crop: tuple[slice, slice]) -> Image.Image:

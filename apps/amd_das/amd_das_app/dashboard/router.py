@@ -12,19 +12,18 @@ from amd_das.errors import ConfigError, NotFoundError, PacsError
 from amd_das.models import default_model_dir
 from amd_das.training import history
 from amd_das_app.dashboard.models_view import card, one_version, versions
-from amd_das_app.dashboard.rights import rights_of
+from amd_das_app.dashboard.rights import Rights, rights_of
 from amd_das_app.dashboard.runs import TranslationSheets, curve_folder, curve_views
 from amd_das_app.dashboard.server_view import log_tail, queue, storage, storage_count
 from amd_das_app.dashboard.storage import StorageCount
 from amd_das_app.dashboard.training_view import STEPS, trainers, training
 from amd_das_app.dashboard.words import humanised
 from amd_das_app.dashboard.worklist_view import OPEN, ORDERS, STATES, Wish, agreement, compared, worklist
-from amd_das_app.errors import NotAllowedError
 from amd_das_app.inference.model_choice import model_choice
 from amd_das_app.logs.recent import RecentLog
 from amd_das_app.pages.frame import render
 from amd_das_app.requests.names import quoted
-from amd_das_app.state import ServerState, State, monai_label_app, require_allowed
+from amd_das_app.state import ServerState, State, monai_label_app
 from amd_das_app.worklist.case_scores import CaseRow
 
 BASE: Final = "/dashboard"
@@ -60,6 +59,7 @@ class _Request:
     storage: StorageCount
     sheets: TranslationSheets
     wish: Wish
+    rights: Rights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +122,7 @@ def _training(asked: _Request) -> dict[str, Any]:
 
 
 def _server(asked: _Request) -> dict[str, Any]:
-    refused = ""
-    try:
-        if not asked.state.settings.on_loopback:
-            require_allowed(asked.state.settings, "logs", "reading the log over a network")
-    except NotAllowedError as error:
-        refused = str(error)
+    refused = asked.rights.why_not("GET", "/logs/")
     return {
         "queue": queue(asked.state),
         "storage": storage(asked.storage.look()),
@@ -164,8 +159,10 @@ def dashboard_router(state: ServerState, log: RecentLog) -> APIRouter:
     sheets = TranslationSheets(state.jobs.folder, state.jobs.folder / "dashboard")
 
     def answer(request: Request, name: str, wish: Wish, *, live: bool) -> HTMLResponse:
-        page = PAGES[name]
-        asked = _Request(state=request.app.state.server, log=log, storage=storage_now, sheets=sheets, wish=wish)
+        page, rights = PAGES[name], rights_of(request)
+        asked = _Request(
+            state=request.app.state.server, log=log, storage=storage_now, sheets=sheets, wish=wish, rights=rights
+        )
         address = f"{BASE}/{name}".rstrip("/")
         return render(
             f"{name or 'overview'}{'_live' if live else ''}.html",
@@ -174,7 +171,7 @@ def dashboard_router(state: ServerState, log: RecentLog) -> APIRouter:
             scripts=("htmx.min.js", "dashboard.js"),
             live=f"{address}/live" + (f"?{request.url.query}" if request.url.query else ""),
             every_s=page.every_s,
-            rights=rights_of(request),
+            rights=rights,
             **page.fill(asked),
         )
 

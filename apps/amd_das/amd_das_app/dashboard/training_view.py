@@ -171,7 +171,7 @@ def _job(jobs: JobManager, job: Job, now: float) -> JobView:
         lasted=span((job.ended or now) - job.began) if job.began else "",
         percent=100.0 if job.status == "DONE" else percent_of(progress),
         note=job.note or str(progress.get("message") or ""),
-        stage=_stage(progress) if progress else ("starting" if running else ""),
+        stage=_stage(progress) or ("starting" if running else ""),
         units=f"{progress['done']:,} of {progress['total']:,}" if progress.get("total") else "",
         left=f"about {span(left)} left in this step" if running and left is not None else "",
         losses=tuple((humanised(name), number(value)) for name, value in (progress.get("losses") or {}).items()),
@@ -181,5 +181,7 @@ def _job(jobs: JobManager, job: Job, now: float) -> JobView:
 
 def _stage(progress: Mapping[str, Any]) -> str:
     step = str(progress.get("step") or "")
+    if not step:
+        return ""
     place = f"step {progress['number']} of {progress['count']}: " if progress.get("count") else ""
     return place + STEPS.get(step, humanised(step).lower())

@@ -5,16 +5,17 @@ from datetime import datetime
 from typing import Any, Final
 
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
+_SUFFIXES: Final = {"ml": "mL", "mm": "mm"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def humanised(name: str) -> str:
-    """``mean_dice`` → "Mean dice"; names of units keep theirs."""
+    """``median_volume_error_ml`` → "Median volume error, mL"."""
     words = name.replace("_", " ").strip()
-    for short, long in ((" ml", ", mL"), (" mm", ", mm"), ("95", " 95 %")):
-        words = words.removesuffix(short) + long if words.endswith(short) else words
-    words = words[:1].upper() + words[1:]
-    return words.replace("dice", "Dice")
+    for unit, shown in _SUFFIXES.items():
+        if words.endswith(f" {unit}"):
+            words = f"{words.removesuffix(unit).rstrip()}, {shown}"
+    return (words[:1].upper() + words[1:]).replace("dice", "Dice")
 
 
 def number(value: Any) -> str:
@@ -27,6 +28,11 @@ def number(value: Any) -> str:
 def millilitres(value: float | None) -> str:
     """One decimal; nothing for what is not known."""
     return "" if value is None or not math.isfinite(value) else f"{value:.1f} mL"
+
+
+def signed(value: float) -> str:
+    """One decimal with its sign; nothing rounds to −0.0."""
+    return f"{round(value, 1) + 0.0:+.1f}".replace("-", "−")
 
 
 def size(count: float) -> str:

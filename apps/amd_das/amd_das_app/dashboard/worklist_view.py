@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from amd_das_app.dashboard.words import millilitres
+from amd_das_app.dashboard.words import millilitres, signed
 from amd_das_app.worklist.case_scores import CaseRow
 
 STATES: Final[Mapping[str, tuple[str, str]]] = {
@@ -163,21 +163,21 @@ def agreement(rows: Sequence[CaseRow], version: str) -> AgreementView:
     limits = ""
     if len(errors) > 1:
         spread = LIMITS_SD * errors.std(ddof=1)
-        limits = f"{errors.mean() - spread:+.1f} to {errors.mean() + spread:+.1f} mL"
+        limits = f"{signed(errors.mean() - spread)} to {signed(errors.mean() + spread)} mL"
     return AgreementView(
         cases=tuple(
             (
                 row.image,
                 millilitres(row.volume_ml),
                 millilitres(row.label_ml),
-                f"{row.volume_error_ml:+.1f} mL",
+                f"{signed(row.volume_error_ml or 0.0)} mL",
                 "" if row.dice is None else f"{row.dice:.3f}",
                 "" if row.hd95_mm is None else f"{row.hd95_mm:.1f} mm",
             )
             for row in sorted(both, key=lambda row: 2.0 if row.dice is None else row.dice)
         ),
         mean_dice=f"{np.mean(dice):.3f}" if dice else "",
-        bias=f"{errors.mean():+.1f} mL" if len(errors) else "",
+        bias=f"{signed(errors.mean())} mL" if len(errors) else "",
         limits=limits,
         version=version,
         key=f"{hash(tuple((row.image, row.volume_ml, row.label_ml, row.dice) for row in both)) & 0xFFFFFFFF:08x}",

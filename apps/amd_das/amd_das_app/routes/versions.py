@@ -4,13 +4,14 @@ import logging
 from typing import Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
 from amd_das.errors import ModelError
 from amd_das.models import default_model_dir, list_versions, load_version, read_info, remove_version, use_version
+from amd_das_app.dashboard.rights import rights_of
 from amd_das_app.errors import ConflictError
 from amd_das_app.inference.model_choice import model_choice
-from amd_das_app.state import ServerState, State, monai_label_app, require_allowed
+from amd_das_app.state import monai_label_app
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +34,6 @@ def listed() -> dict[str, Any]:
     return {"in_use": current, "versions": [_describe(one, current) for one in list_versions(default_model_dir())]}
 
 
-def _require_local(state: ServerState) -> None:
-    if not state.settings.on_loopback:
-        require_allowed(state.settings, "models", "choosing and removing model versions over a network")
-
-
 def _use(version: str) -> None:
     if version in list_versions(default_model_dir()):
         load_version(default_model_dir(), version)  # a damaged one is refused while the other still serves
@@ -47,9 +43,9 @@ def _use(version: str) -> None:
 
 
 @router.post("/{version}/use", summary="Put a version to use: publish it, or roll back to it")
-async def use(state: State, version: str) -> dict[str, Any]:
+async def use(request: Request, version: str) -> dict[str, Any]:
     """Segmentations under way end with the version that they began with."""
-    _require_local(state)
+    rights_of(request).require("POST", "/models/{version}/use")
     await run_sync(_use, version)
     await run_sync(monai_label_app().reload_model)
     return {"in_use": version}
@@ -63,8 +59,8 @@ def _remove(version: str) -> None:
 
 
 @router.delete("/{version}", summary="Remove a version that is not in use")
-async def remove(state: State, version: str) -> dict[str, Any]:
+async def remove(request: Request, version: str) -> dict[str, Any]:
     """Gone for good."""
-    _require_local(state)
+    rights_of(request).require("DELETE", "/models/{version}")
     await run_sync(_remove, version)
     return {"removed": version}
