@@ -46,7 +46,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if state.series_jobs is not None:
         await state.series_jobs.start()
     state.scorer.start()
-    tasks = [asyncio.create_task(follow_model_choice())]
+    tasks = [asyncio.create_task(follow_model_choice(app.state.access.audit))]
     if isinstance(datastore := instance.datastore(), PacsDatastore):
         tasks.append(asyncio.create_task(expire_now_and_then(datastore.cache)))
     yield

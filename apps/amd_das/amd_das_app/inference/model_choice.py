@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+from functools import partial
 from typing import Final
 
 from anyio.to_thread import run_sync
 
+from amd_das.accounts import AuditLog
 from amd_das.models import CURRENT, default_model_dir
 from amd_das_app.state import monai_label_app
 
@@ -23,13 +25,19 @@ def model_choice() -> str | None:
         return None
 
 
-async def follow_model_choice() -> None:
-    """Have the app take up another version once one is published or chosen, by whatever process."""
+async def follow_model_choice(audit: AuditLog) -> None:
+    """Have the app take up another version once one is published or chosen, by whatever process; audited."""
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         app = monai_label_app()
         if model_choice() != app.model_choice:
+            sound = False
             try:
                 await run_sync(app.reload_model)
+                sound = app.model_error is None
             except Exception:
                 logger.exception("the model could not be switched")
+            outcome = "ok" if sound else "failed"
+            await run_sync(
+                partial(audit.write, "model in use", who="server", outcome=outcome, model_version=app.model_choice)
+            )

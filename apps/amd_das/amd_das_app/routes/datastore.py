@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Form, UploadFile
+from fastapi import APIRouter, Form, Request, UploadFile
 from fastapi.responses import FileResponse
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from starlette.background import BackgroundTask
 
 from amd_das.errors import NotFoundError
 from amd_das.reading import read_volume
+from amd_das_app.access import current_user
 from amd_das_app.errors import ConflictError, NotAllowedError
 from amd_das_app.pacs.datastore import PacsDatastore
 from amd_das_app.requests.images import image_at_hand
@@ -47,12 +48,14 @@ def _replace_label(datastore: Datastore, image: str, label: Path, tag: str, info
 
 @router.put("/label", summary="Save a label: a mask on the image's grid")
 async def save_label(
-    state: State, image: str, tag: str = "", params: str = Form("{}"), *, label: UploadFile
+    request: Request, state: State, image: str, tag: str = "", params: str = Form("{}"), *, label: UploadFile
 ) -> dict[str, Any]:
     """Accepts .nii.gz, .nii and .nrrd with the values listed in /info/; a label of the same tag is replaced."""
     app = monai_label_app()
     tag = check_tag(tag or DefaultLabelTag.FINAL.value)
     info = parse_json_object(params)
+    if user := current_user(request):
+        info["annotator"] = user.name
     async with image_at_hand(app, image) as scan, scratch_folder() as folder:
         path = await save_upload(label, folder)
         named = path.rename(folder / f"label{file_extension(path.name)}")

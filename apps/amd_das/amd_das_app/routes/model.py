@@ -4,13 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, UploadFile
+from fastapi import APIRouter, Request, UploadFile
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from amd_das.errors import UnreadableError
 from amd_das.models import CURRENT, WEIGHTS, default_model_dir, save_version
 from amd_das.networks.fcn import Fcn
+from amd_das_app.access import note
 from amd_das_app.inference.task import HemorrhageInferTask
 from amd_das_app.requests.uploads import save_upload, scratch_folder
 from amd_das_app.state import State, find_task, monai_label_app, require_allowed
@@ -41,13 +42,14 @@ def _publish(weights: Path, task: HemorrhageInferTask) -> dict[str, Any]:
 
 
 @router.put("/{model}", summary="Put other weights to use")
-async def replace_model(state: State, model: str, file: UploadFile) -> dict[str, Any]:
+async def replace_model(request: Request, state: State, model: str, file: UploadFile) -> dict[str, Any]:
     """Accepts a safetensors file with exactly the tensors of the network in use; becomes a new version."""
     require_allowed(state.settings, "models", "replacing weights")
     task = find_task(model)
     async with scratch_folder() as folder:
         published = await run_sync(_publish, await save_upload(file, folder), task)
     await run_sync(monai_label_app().reload_model)
+    note(request, model_version=published["version"])
     return published
 
 
