@@ -67,15 +67,11 @@ def read_mask(files: CaseFiles, like: Volume, config: ReadingConfig | None = Non
             f"the mask {files.mask.name} has shape {mask.shape}, its image {like.shape}; expected the same grid. "
             "Resample the mask to its image."
         )
-    if place is not None and place.spacing_known and like.spacing_known:
-        corners = np.indices((2, 2, 2)).reshape(3, -1) * (np.array(like.shape)[:, None] - 1)
-        apart = (place.affine - like.affine)[:3] @ np.vstack([corners, np.ones(8)])
-        furthest = float(np.linalg.norm(apart, axis=0).max())
-        if furthest > _SAME_PLACE * like.spacing.min():
-            raise GeometryError(
-                f"the mask {files.mask.name} lies up to {furthest:.1f} mm aside of its image; expected the same grid. "
-                "Resample the mask to its image."
-            )
+    if place is not None and (furthest := place.apart_mm(like)) > _SAME_PLACE * like.spacing.min():
+        raise GeometryError(
+            f"the mask {files.mask.name} lies up to {furthest:.1f} mm aside of its image; expected the same grid. "
+            "Resample the mask to its image."
+        )
     return mask
 
 
