@@ -162,3 +162,20 @@ def test_arrays_of_another_shape_are_refused() -> None:
         grid.forward(np.zeros((6, 5, 4)))
     with pytest.raises(GeometryError, match=r"expected slices of shape \(6, 240, 240\)"):
         grid.backward(np.zeros((5, 240, 240)))
+
+
+@pytest.mark.parametrize("slab_mm", [0.0, 9.0])
+def test_a_voxel_lies_where_it_is_resampled_to(slab_mm: float) -> None:
+    """On a flipped, turned and sheared grid, and in mm as the affine has it."""
+    affine = np.array([[-0.9, 0.2, 0.0, 40.0], [0.2, 0.9, 1.5, -60.0], [0.0, 0.0, -4.0, 30.0], [0, 0, 0, 1.0]])
+    volume = Volume(array=np.zeros((90, 110, 14), np.float32), affine=affine, case_id="grid")
+    grid = AxialGrid.of(volume, slab_mm)
+    voxels = np.array([[40, 60, 3], [20, 30, 9]])
+    for voxel in voxels:
+        spot = np.zeros(volume.shape, np.float32)
+        spot[voxel[0] - 2 : voxel[0] + 3, voxel[1] - 2 : voxel[1] + 3, voxel[2]] = 1
+        centre = np.average(np.argwhere(np.ones(grid.forward(spot).shape)), axis=0, weights=grid.forward(spot).ravel())
+        np.testing.assert_allclose(grid.slice_index(voxel[None])[0], centre, atol=0.75 if slab_mm else 0.05)
+    apart = grid.position_mm(voxels)
+    expected = np.linalg.norm(affine[:3, :3] @ (voxels[0] - voxels[1]))
+    assert np.linalg.norm(apart[0] - apart[1]) == pytest.approx(expected)

@@ -1,7 +1,7 @@
 """A mask, corrected by marks: near them, by HU and probability together, and always as they say."""
 
 import threading
-from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
@@ -92,35 +92,64 @@ class Corrector:
 
     def _on_volume(self, wanted: np.ndarray, marks: Marks) -> np.ndarray:
         """(Z, 240, 240) bool as a mask of the volume, which stays as it was where the slices did."""
-        grid = self.evidence.grid
         result = self.start.copy()
         changed = wanted ^ self._start
         if changed.any():
             edge = ndimage.binary_dilation(changed, np.ones((1, 3, 3), bool), iterations=_EDGE_PX)
-            near = grid.backward_axial(edge.astype(np.float32)) > 0
-            axial = grid.axial(result)
-            axial[near] = grid.backward_axial(wanted.astype(np.float32))[near] >= 0.5
-        result = self._without_crumbs(result)
+            box, near = self._resampled(edge, edge)
+            _, inside = self._resampled(edge, wanted)
+            part = self.evidence.grid.axial(result)[box]
+            part[near > 0] = inside[near > 0] >= 0.5
+            self._drop_crumbs(result)
         self._keep_far(result, marks)
         result[tuple(marks.voxels(foreground=True).T)] = 1
         result[tuple(marks.voxels(foreground=False).T)] = 0
         return result
 
-    def _without_crumbs(self, result: np.ndarray) -> np.ndarray:
-        """Without small pieces that were part of something larger at the start."""
-        small = (result != 0) & ~drop_small(result != 0, self.evidence.grid.voxel_ml, self.config.crumb_ml)
-        if small.any():
-            old = self.start != 0
-            small_before = old & ~drop_small(old, self.evidence.grid.voxel_ml, self.config.crumb_ml)
-            result[small & ~small_before] = 0
-        return result
+    def _resampled(self, around: np.ndarray, slices: np.ndarray) -> tuple[tuple[slice, ...], np.ndarray]:
+        """Slices on the volume's grid, linear in between, but only there where ``around`` is.
+
+        Returns:
+            The part of the axial array of the volume, and (z, h, w) float32 of its shape.
+        """
+        grid = self.evidence.grid
+        corner = grid.axial_index(np.zeros((1, 3)))  # an axial voxel's place in the slices is affine, sheared scans too
+        matrix = (grid.axial_index(np.eye(3)) - corner).T
+        found = ndimage.find_objects(around.astype(np.int8))[0]
+        ends = np.array([[part.start - 1, part.stop] for part in found])
+        corners = np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(-1, 3)
+        reach = (corners - corner) @ np.linalg.inv(matrix).T
+        low = np.floor(reach.min(axis=0)).astype(int).clip(0, grid.axial_shape)
+        high = (np.ceil(reach.max(axis=0)).astype(int) + 1).clip(0, grid.axial_shape)
+        box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        resampled = ndimage.affine_transform(
+            slices.astype(np.float32),
+            matrix,
+            offset=corner[0] + matrix @ low,
+            output_shape=tuple(high - low),
+            order=1,
+            mode="nearest",
+        )
+        return box, resampled
+
+    def _drop_crumbs(self, result: np.ndarray) -> None:
+        """Remove small pieces that were part of something larger at the start."""
+        result[self._small(result) & ~self._small_at_start] = 0
+
+    def _small(self, mask: np.ndarray) -> np.ndarray:
+        kept = drop_small(mask != 0, self.evidence.grid.voxel_ml, self.config.crumb_ml)
+        return (mask != 0) & ~kept
+
+    @cached_property
+    def _small_at_start(self) -> np.ndarray:
+        return self._small(self.start)
 
     def _keep_far(self, result: np.ndarray, marks: Marks) -> None:
         """Undo what differs from the start farther than the radius from every mark."""
         differs = np.argwhere(result != self.start)
         if not len(differs):
             return
-        position: Callable[[np.ndarray], np.ndarray] = self.evidence.grid.position_mm
+        position = self.evidence.grid.position_mm
         voxels = np.concatenate([marks.voxels(foreground=True), marks.voxels(foreground=False)])
         distance, _ = cKDTree(position(voxels)).query(position(differs))
         far = tuple(differs[distance > self.config.radius_mm].T)

@@ -229,15 +229,22 @@ class AxialGrid:
 
     def position_mm(self, voxels: np.ndarray) -> np.ndarray:
         """(n, 3) voxel numbers of the volume → (n, 3) mm in `frame` (up, back, left) from the first axial voxel."""
-        axial = np.asarray(voxels, np.float64)[:, self.axes]
-        last = np.array(self.axial_shape) - 1
-        return np.where(self.flips, last - axial, axial) @ self.steps.T
+        return self._axial_voxels(voxels) @ self.steps.T
 
     def slice_index(self, voxels: np.ndarray) -> np.ndarray:
         """(n, 3) voxel numbers of the volume → (n, 3) fractional (slice, row, column) of the slices that come out."""
-        position = self.position_mm(voxels)
+        return self.axial_index(self._axial_voxels(voxels))
+
+    def axial_index(self, voxels: np.ndarray) -> np.ndarray:
+        """:meth:`slice_index` of voxels of the axial array."""
+        position = np.asarray(voxels, np.float64) @ self.steps.T
         slices = (position[:, :1] / self.steps[0, 0] - (self.slab - 1) / 2) / self.slab
         return np.concatenate([slices, (position[:, 1:] - self._corner_mm()) / PIXEL_MM], axis=1)
+
+    def _axial_voxels(self, voxels: np.ndarray) -> np.ndarray:
+        """(n, 3) voxel numbers of the volume → of the axial array."""
+        axial = np.asarray(voxels, np.float64)[:, self.axes]
+        return np.where(self.flips, np.array(self.axial_shape) - 1 - axial, axial)
 
     def _chunks(self, count: int) -> list[np.ndarray]:
         """Slice numbers in groups that are resampled at once: one by one where each lies aside of the last."""
