@@ -8,9 +8,6 @@ from matplotlib.ticker import MaxNLocator
 
 from amd_das.evaluation.plots import COLOURS, draw, svg
 
-MOST_PANELS: Final = 12
-"""What is beyond these is left out (ours)."""
-
 _COLUMNS: Final = 3
 _LINE: Final = COLOURS[1]
 
@@ -32,9 +29,9 @@ def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, tuple[list[int], l
     return found
 
 
-def loss_curves(history: Sequence[Mapping[str, Any]]) -> str:
-    """Small panels side by side, each with its own scale, over the training's steps."""
-    shown = list(curves(history).items())[:MOST_PANELS]
+def loss_curves(history: Sequence[Mapping[str, Any]], most: int) -> str:
+    """Small panels side by side, each with its own scale, over the training's steps; at most so many."""
+    shown = list(curves(history).items())[:most]
     columns = max(1, min(_COLUMNS, len(shown)))
     rows = max(1, math.ceil(len(shown) / columns))
     figure, panels = draw(2.6 * columns, 1.65 * rows, rows, columns)

@@ -28,6 +28,9 @@ from amd_das_app.worklist.case_scores import CaseRow
 
 BASE: Final = "/dashboard"
 
+MOST_PANELS: Final = 12
+"""Of the curves of one training (ours)."""
+
 NEXT: Final = 4
 """Scans on the overview (ours)."""
 
@@ -184,10 +187,11 @@ def dashboard_router(state: ServerState, log: RecentLog) -> APIRouter:
         return answer(request, "", Wish(), live=True)
 
     @router.get("/plots/{run}.curves.svg")
-    def curves_svg(state: State, run: str) -> Response:
+    def curves_svg(state: State, run: str, panels: int = MOST_PANELS) -> Response:
         from amd_das.evaluation.curves import loss_curves  # brings matplotlib
 
-        return _svg(loss_curves(history.read(curve_folder(state.jobs.folder, run))))
+        most = min(max(panels, 1), MOST_PANELS)
+        return _svg(loss_curves(history.read(curve_folder(state.jobs.folder, run)), most))
 
     @router.get("/plots/pseudo-ct.png")
     def pseudo_ct() -> FileResponse:
@@ -207,6 +211,10 @@ def dashboard_router(state: ServerState, log: RecentLog) -> APIRouter:
         rows, version, _ = _rows()
         return _svg(dice_distribution({version: [row.dice for row in rows if row.dice is not None]}))
 
+    @router.get("/{name}/live")
+    def live(request: Request, name: str, wish: WishQuery) -> HTMLResponse:
+        return answer(request, _known(name), wish, live=True)
+
     @router.get("/models/{version}")
     def model_card(version: str) -> HTMLResponse:
         view = one_version(default_model_dir(), version, model_choice())
@@ -223,10 +231,6 @@ def dashboard_router(state: ServerState, log: RecentLog) -> APIRouter:
     @router.get("/{name}")
     def page(request: Request, name: str, wish: WishQuery) -> HTMLResponse:
         return answer(request, _known(name), wish, live=False)
-
-    @router.get("/{name}/live")
-    def live(request: Request, name: str, wish: WishQuery) -> HTMLResponse:
-        return answer(request, _known(name), wish, live=True)
 
     return router
 
