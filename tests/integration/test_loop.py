@@ -1,4 +1,4 @@
-"""The whole loop: next scan, outline, clicks, submit, learn, and the same scans are outlined better than before."""
+"""The whole loop: log in, next scan, outline, clicks, submit, learn; the same scans are outlined better than before."""
 
 import time
 from collections.abc import Iterator
@@ -9,8 +9,9 @@ import nibabel
 import numpy as np
 import pytest
 from helpers.heads import AFFINE, make_head, save_blood_detector
+from helpers.people import NAMES, PASSWORD, add_people
 from helpers.running_server import RunningServer, start_server
-from monailabel.client import MONAILabelClient
+from monailabel.client.client import MONAILabelClient, MONAILabelClientException
 from scipy.ndimage import distance_transform_edt
 
 from amd_das import models
@@ -43,9 +44,19 @@ def server(tmp_path: Path) -> Iterator[RunningServer]:
     for name, bleed_x in SCANS.items():
         nibabel.save(nibabel.Nifti1Image(head(bleed_x)[0], AFFINE), tmp_path / "studies" / f"{name}.nii.gz")
     running = start_server(tmp_path, tmp_path / "model").wait_until_ready()
+    add_people(tmp_path / "runs" / "accounts")
     yield running
-    running.request("DELETE", "/train/")
+    log_in(running, tmp_path, "admin").train_stop()
     running.close()
+
+
+def log_in(server: RunningServer, folder: Path, role: str) -> Any:
+    """MONAI Label's client, as somebody of this role."""
+    client = MONAILabelClient(server.url, tmpdir=str(folder / "tmp"), client_id="3D Slicer")
+    assert client.auth_enabled()
+    client.update_auth(client.auth_token(NAMES[role], PASSWORD))
+    assert client.auth_valid_token()
+    return client
 
 
 def outline(client: Any, model: str, image: str, params: dict[str, Any]) -> np.ndarray:
@@ -64,16 +75,16 @@ def clicks_on(missed: np.ndarray, count: int) -> list[list[int]]:
     return clicks
 
 
-def wait(server: RunningServer) -> dict[str, Any]:
+def wait(client: Any) -> dict[str, Any]:
     deadline = time.monotonic() + 400
-    while (record := server.request("GET", "/train/").json())["status"] not in ("DONE", "ERROR", "STOPPED"):
+    while (record := client.train_status())["status"] not in ("DONE", "ERROR", "STOPPED"):
         assert time.monotonic() < deadline, record
         time.sleep(0.3)
     return dict(record)
 
 
 def test_a_corrected_bleed_is_learnt(server: RunningServer, tmp_path: Path) -> None:
-    client = MONAILabelClient(server.url, tmpdir=str(tmp_path / "tmp"), client_id="ann")
+    client, admin = (log_in(server, tmp_path, role) for role in ("annotator", "admin"))
     before_version = models.current_version(tmp_path / "model")
     before = {}
     for _ in SCANS:
@@ -91,13 +102,15 @@ def test_a_corrected_bleed_is_learnt(server: RunningServer, tmp_path: Path) -> N
     assert sorted(before) == sorted(SCANS), "each scan was handed out once"
     assert client.next_sample("first", {}) == {}
 
-    client.train_start("fine_tune", LEARN)
-    done = wait(server)
+    with pytest.raises(MONAILabelClientException, match="admin"):
+        client.train_start("fine_tune", LEARN)
+    admin.train_start("fine_tune", LEARN)
+    done = wait(client)
     assert done["status"] == "DONE", done
     version = models.current_version(tmp_path / "model")
     assert version != before_version, done["details"]
     deadline = time.monotonic() + 30
-    while server.infer(image="a").json()["model"]["version"] != version:
+    while client.infer("amd_das", "a", {})[1]["model"]["version"] != version:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     after = {image: dice(outline(client, "amd_das", image, {}), head(x)[1]) for image, x in SCANS.items()}
