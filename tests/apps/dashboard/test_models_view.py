@@ -64,9 +64,9 @@ def test_a_damaged_record_is_told_and_hides_no_other(model_dir: Path) -> None:
 
 def test_a_card_is_html_but_what_it_holds_is_text(model_dir: Path) -> None:
     version = versions(model_dir, None)[0].version
-    (model_dir / "versions" / version / CARD).write_text(f"# Card\n\n{HOSTILE}\n\n| a | b |\n|---|---|\n| 1 | 2 |\n")
+    (model_dir / "versions" / version / CARD).write_text(f"# Card\n\n{HOSTILE}\n\n| | |\n|---|---|\n| 1 | 2 |\n")
     shown = card(model_dir, version)
-    assert "<h2>Card</h2>" in shown and "<td>2</td>" in shown
+    assert "<h2>Card</h2>" in shown and "<td>2</td>" in shown and "<th>" not in shown
     assert HOSTILE not in shown and "&lt;script&gt;" in shown
     (model_dir / "versions" / version / CARD).unlink()
     assert "no card" in card(model_dir, version)

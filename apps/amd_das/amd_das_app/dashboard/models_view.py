@@ -15,6 +15,9 @@ from amd_das.models import CARD, RECORD, ModelInfo, list_versions, read_info
 from amd_das_app.dashboard.words import humanised, number
 
 NOTHING: Final = "not recorded"
+_EMPTY_HEAD: Final = re.compile(r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>")
+"""Markdown has no table without a head; a card's two columns need none."""
+
 _DATE: Final = len("2026-01-01")
 
 
@@ -73,7 +76,7 @@ def card(model_dir: Path, version: str) -> Markup:
     except OSError:
         return Markup("<p>This version has no card.</p>")
     lowered = re.sub(r"^#", "##", escape(text, quote=False), flags=re.MULTILINE)  # the page's own title is above it
-    return Markup(markdown(lowered, extensions=["tables"]))
+    return Markup(_EMPTY_HEAD.sub("", markdown(lowered, extensions=["tables"])))
 
 
 def _view(model_dir: Path, version: str, *, in_use: bool, newer: bool) -> VersionView:
