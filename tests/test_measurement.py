@@ -209,3 +209,12 @@ def test_with_no_head_in_view_the_grids_centre_is_the_midline() -> None:
     affine = centred(np.diag([1.0, 1.0, 5.0]), (40, 40, 5))
     (lesion,) = measure(mask.astype(np.uint8), volume_of(np.full((40, 40, 5), -1000.0), affine)).lesions
     assert lesion.side == "right"
+
+
+def test_a_midline_known_already_gives_the_same_measurement() -> None:
+    array = np.full((40, 40, 6), -1000.0, np.float32)
+    array[5:35, 5:35] = 35.0
+    volume = Volume(array=array, affine=centred(np.diag([4.0, 4.0, 5.0]), array.shape), case_id="box")
+    mask = np.zeros(array.shape, np.uint8)
+    mask[8:11, 18:22, 2:4] = 1
+    assert measure(mask, volume, Midline(volume)) == measure(mask, volume)

@@ -75,12 +75,13 @@ class Measurement:
     """Largest first; empty for a scan without hemorrhage."""
 
 
-def measure(mask: np.ndarray, volume: Volume) -> Measurement:
+def measure(mask: np.ndarray, volume: Volume, midline: "Midline | None" = None) -> Measurement:
     """Measure every lesion of a mask.
 
     Args:
         mask: (I, J, K) integer or bool on the volume's grid, lesion where not 0.
         volume: the image the mask belongs to, HU.
+        midline: of that image, where it is known already; most of the time goes into it.
 
     Returns:
         Volumes in mL, diameters and positions in mm; lesions sorted by volume, largest first.
@@ -95,7 +96,7 @@ def measure(mask: np.ndarray, volume: Volume) -> Measurement:
     foreground = mask != 0
     if not foreground.any():
         return Measurement(volume_ml=0.0, lesions=())
-    midline = Midline(volume)
+    midline = midline or Midline(volume)
     components = sorted(_components(foreground), key=len, reverse=True)
     lesions = tuple(_measure_lesion(label, voxels, volume, midline) for label, voxels in enumerate(components, start=1))
     return Measurement(volume_ml=sum(map(len, components)) * volume.voxel_ml, lesions=lesions)

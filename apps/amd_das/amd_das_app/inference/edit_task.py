@@ -131,7 +131,7 @@ class _CorrectionTask(InferTask):
         corrected = corrector.correct(marks)
         latencies["correct"] = time.perf_counter() - began - sum(latencies.values())
         volume = known.evidence.volume
-        measurement = measure(corrected, volume)
+        measurement = measure(corrected, volume, known.midline)
         latencies["measure"] = time.perf_counter() - began - sum(latencies.values())
         latencies["total"] = time.perf_counter() - began
         result = Segmentation(

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections import OrderedDict
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from amd_das.inference import InferenceConfig, Predictor
 from amd_das.interaction import Corrector, Evidence, gather
+from amd_das.measurement import Midline
 from amd_das.reading import ReadingConfig, read_volume
 
 MOST_SCANS: Final = 4
@@ -26,6 +28,11 @@ class KnownScan:
         self.evidence = evidence
         self._inference = inference
         self._correctors: dict[str, Corrector] = {}
+
+    @cached_property
+    def midline(self) -> Midline:
+        """Of the scan, which the sides of its lesions are told by."""
+        return Midline(self.evidence.volume)
 
     def corrector(self, start: str) -> Corrector:
         """What clicks correct: "automatic" or "nothing"."""
