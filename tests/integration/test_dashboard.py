@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from helpers import stand_in_server
 from helpers.heads import save_blood_detector, write_head
-from helpers.running_server import RunningServer
+from helpers.people import NAMES, PASSWORD, add_people
+from helpers.running_server import RunningServer, start_server
 from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 from amd_das.training import history
@@ -84,6 +85,22 @@ def open_page(server: RunningServer, browser: Browser) -> Iterator[Open]:
         page.close()
     assert errors == []
     assert all(url.startswith((server.url, "data:")) for url in asked), asked
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """With one user of each role, and a version to publish."""
+    folder = tmp_path_factory.mktemp("guarded")
+    in_use = save_blood_detector(folder / "model").version
+    newer = save_blood_detector(folder / "model", -11.0, make_current=False).version
+    for number, version in enumerate((in_use, newer)):
+        os.utime(folder / "model" / "versions" / version / "model.json", (number, number))
+    (folder / "studies").mkdir()
+    write_head(folder / "studies" / "right.nii.gz")
+    add_people(folder / "runs" / "accounts")
+    running = start_server(folder, folder / "model")
+    yield running.wait_until_ready()
+    running.close()
 
 
 def accept(asked: list[str]) -> Callable[[Dialog], None]:
@@ -273,3 +290,34 @@ def test_a_damaged_version_is_not_put_to_use(server: RunningServer, versions: tu
         assert server.request("GET", "/models/").json()["in_use"] == in_use
     finally:
         weights.write_bytes(sound)
+
+
+@pytest.mark.parametrize(
+    ("role", "may_skip", "may_publish"), [("user", False, False), ("annotator", True, False), ("admin", True, True)]
+)
+def test_buttons_follow_the_role(
+    guarded: RunningServer, browser: Browser, role: str, may_skip: bool, may_publish: bool
+) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{guarded.url}/dashboard/worklist")
+    page.get_by_label("User name").fill(NAMES[role])
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_title("Worklist · AMD-DAS")
+    expect(page.get_by_role("link", name=NAMES[role])).to_be_visible()
+    assert page.get_by_role("button", name="Skip right").is_enabled() is may_skip
+
+    page.goto(f"{guarded.url}/dashboard/models")
+    assert page.get_by_role("button", name="Publish").is_enabled() is may_publish
+    assert page.get_by_role("button", name="Remove").is_enabled() is may_publish
+    page.goto(f"{guarded.url}/dashboard/training")
+    assert page.locator("form").first.get_by_role("button", name="Start").is_enabled() is may_publish
+    told = page.get_by_text("this needs the role admin")
+    assert told.is_visible() is not may_publish
+    page.goto(f"{guarded.url}/dashboard/server")
+    assert page.get_by_label("End of the server's log").is_visible() is may_publish
+
+    context.clear_cookies()
+    expect(page.locator("#lost")).to_contain_text("not signed in any more")
+    context.close()
