@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from amd_das_app.environment import prepare_monai_label, refuse_other_server
+from amd_das_app.environment import prepare_monai_label
 
 prepare_monai_label()
 
@@ -20,6 +20,7 @@ from amd_das.conventions import LABELS, RESEARCH_NOTICE  # noqa: E402
 from amd_das.errors import AmdDasError, ModelError  # noqa: E402
 from amd_das.models import load_current  # noqa: E402
 from amd_das.reading import ReadingConfig  # noqa: E402
+from amd_das_app.access.start import refuse_other_server  # noqa: E402
 from amd_das_app.inference.batch import CpuSafeBatchInfer  # noqa: E402
 from amd_das_app.inference.edit_task import (  # noqa: E402
     EDIT_NAME,
@@ -47,8 +48,8 @@ class AmdDasApp(MONAILabelApp):
     """Hemorrhage on head CT; without a sound model there is no infer task, and the description says why."""
 
     def __init__(self, app_dir: str, studies: str, conf: Mapping[str, str]) -> None:
-        refuse_other_server()
         settings = server_settings()
+        refuse_other_server(settings)
         self.reading = ReadingConfig(max_file_bytes=settings.max_upload_bytes, max_voxels=settings.max_voxels)
         self.model_error: ModelError | None = None
         self.training = Training.of(conf, studies, settings)

@@ -63,10 +63,10 @@ class RunningServer:
         """Until it answers; ``url`` is read from its greeting where none is given."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
-            found = url or next(iter(re.findall(r"browser +(http://\S+?)/\n", self.log)), None)
+            found = url or next(iter(re.findall(r"browser +(https?://\S+?)/\n", self.log)), None)
             if found:
                 try:
-                    requests.get(f"{found}/info/", timeout=30).raise_for_status()
+                    requests.get(f"{found}/auth/", timeout=30).raise_for_status()
                 except requests.ConnectionError:
                     pass
                 else:

@@ -4,8 +4,6 @@ import os
 import sys
 from typing import Final
 
-from amd_das.errors import ConfigError
-
 FILE_EXTENSIONS: Final = (".nii.gz", ".nii", ".nrrd")
 """Files in the studies folder that count as scans, longest first."""
 
@@ -27,12 +25,3 @@ def prepare_monai_label() -> None:
     if config := sys.modules.get("monailabel.config"):
         for name, value in _VALUES.items():
             setattr(config.settings, name, value)
-
-
-def refuse_other_server() -> None:
-    """Raises ConfigError in MONAI Label's own server, which checks neither who asks nor what comes."""
-    if "monailabel.app" in sys.modules:
-        raise ConfigError(
-            "this app needs its own server, which knows who may do what: say monailabel start_server … "
-            "--uvicorn_app server:app with apps/amd_das on PYTHONPATH, or python apps/amd_das/serve.py"
-        )

@@ -41,6 +41,19 @@ def refuse_other_control(is_on: bool) -> None:
         )
 
 
+def refuse_other_server(settings: ServerSettings) -> None:
+    """Raises ConfigError where MONAI Label's own server, which checks nothing, would serve others or despite users."""
+    if "monailabel.app" not in sys.modules:
+        return
+    control = make_access_control(settings)
+    check_exposure(control, launch_host(settings))
+    if control.enabled:
+        raise ConfigError(
+            "there are users, and MONAI Label's own server does not ask who somebody is: add --uvicorn_app server:app, "
+            "with apps/amd_das on PYTHONPATH, or say python apps/amd_das/serve.py"
+        )
+
+
 def check_exposure(control: AccessControl, host: str) -> None:
     """Raises ConfigError if other machines could ask and nobody was named who may, or the users cannot be read."""
     try:
