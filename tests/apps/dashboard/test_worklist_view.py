@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from amd_das_app.dashboard.worklist_view import SHOWN, Wish, agreement, worklist
+from amd_das.pacs.series import SeriesInfo
+from amd_das_app.dashboard.worklist_view import SHOWN, Wish, agreement, names_in_pacs, worklist
+from amd_das_app.pacs.listing import Listing
 from amd_das_app.worklist.case_scores import CaseRow
 
 
@@ -36,6 +38,18 @@ def test_a_case_says_what_is_known_and_what_can_be_done() -> None:
     assert shown["e"].volume == "0.0 mL", "no bleed is a finding, not a gap"
     assert "".join(sorted(image for image, case in shown.items() if case.is_open)) == "abc"
     assert "".join(sorted(image for image, case in shown.items() if case.is_held)) == "cd"
+
+
+def test_series_of_a_pacs_go_by_date_and_description() -> None:
+    series = SeriesInfo(
+        study_uid="1.2", series_uid="a", modality="CT", instances=30, description="Head", study_date="20250102",
+        study_time="101500", patient_id="4711",
+    )  # fmt: skip
+    names = names_in_pacs(Listing(images={"a": series}))
+    (case,) = worklist(ROWS, Wish(text="head"), "v1", names).cases
+    assert (case.image, case.title, case.address) == ("a", "Head, 2025-01-02 10:15", "/series/1.2/a")
+    compared = row("a", volume_ml=1.0, label_ml=1.0, volume_error_ml=0.0)
+    assert agreement([compared], "v1", names).cases[0][0] == "Head, 2025-01-02 10:15"
 
 
 def test_filters_and_counts() -> None:

@@ -6,40 +6,37 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.responses import HTMLResponse
 
-from amd_das.errors import ConfigError, NotFoundError, PacsError
+from amd_das.errors import ConfigError, NotFoundError
 from amd_das.models import default_model_dir
-from amd_das.training import history
 from amd_das_app.dashboard.models_view import card, one_version, versions
+from amd_das_app.dashboard.plots import plots_router
 from amd_das_app.dashboard.rights import Rights, rights_of
-from amd_das_app.dashboard.runs import TranslationSheets, curve_folder, curve_views
+from amd_das_app.dashboard.runs import TranslationSheets, curve_views
+from amd_das_app.dashboard.scans import scan_names, scan_rows
 from amd_das_app.dashboard.server_view import log_tail, queue, storage, storage_count
 from amd_das_app.dashboard.storage import StorageCount
 from amd_das_app.dashboard.training_view import STEPS, trainers, training
 from amd_das_app.dashboard.words import humanised
-from amd_das_app.dashboard.worklist_view import OPEN, ORDERS, STATES, Wish, agreement, compared, worklist
+from amd_das_app.dashboard.worklist_view import (
+    OPEN,
+    ORDERS,
+    STATES,
+    Wish,
+    agreement,
+    worklist,
+)
 from amd_das_app.inference.model_choice import model_choice
 from amd_das_app.logs.recent import RecentLog
 from amd_das_app.pages.frame import render
 from amd_das_app.requests.names import quoted
-from amd_das_app.state import ServerState, State, monai_label_app
-from amd_das_app.worklist.case_scores import CaseRow
+from amd_das_app.state import ServerState, monai_label_app
 
 BASE: Final = "/dashboard"
 
-MOST_PANELS: Final = 12
-"""Of the curves of one training (ours)."""
-
 NEXT: Final = 4
 """Scans on the overview (ours)."""
-
-_PLOT: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-    "Cache-Control": "private, max-age=3600",
-    "X-Content-Type-Options": "nosniff",
-}
-"""Of drawings, whose addresses change with what they show."""
 
 
 def _wish(order: str = "volume", status: str = "", text: str = "", page: int = 1) -> Wish:
@@ -81,22 +78,12 @@ def _step_words(step: str) -> str:
     return STEPS.get(step, humanised(step).lower())
 
 
-def _rows() -> tuple[list[CaseRow], str, str]:
-    """The scans, the version of the model, and why there are none."""
-    app = monai_label_app()
-    version: str = app.model_version()
-    try:
-        return app.cases.rows(app.datastore(), version), version, app.pacs_trouble()
-    except (PacsError, NotFoundError) as error:
-        return [], version, str(error)
-
-
 def _worklist(asked: _Request) -> dict[str, Any]:
-    rows, version, trouble = _rows()
+    rows, version, trouble = scan_rows()
     wanted = [row for row in rows if row.status in OPEN]
     return {
-        "list": worklist(rows, asked.wish, version),
-        "next_cases": worklist(wanted, Wish(), version).cases[:NEXT],
+        "list": worklist(rows, asked.wish, version, scan_names()),
+        "next_cases": worklist(wanted, Wish(), version, scan_names()).cases[:NEXT],
         "scans_trouble": trouble,
         "scoring": asked.state.scorer.busy_with,
         "orders": ORDERS,
@@ -105,8 +92,8 @@ def _worklist(asked: _Request) -> dict[str, Any]:
 
 
 def _agreement(asked: _Request) -> dict[str, Any]:
-    rows, version, trouble = _rows()
-    return {"agreement": agreement(rows, version), "scans_trouble": trouble}
+    rows, version, trouble = scan_rows()
+    return {"agreement": agreement(rows, version, scan_names()), "scans_trouble": trouble}
 
 
 def _models(asked: _Request) -> dict[str, Any]:
@@ -186,30 +173,7 @@ def dashboard_router(state: ServerState, log: RecentLog) -> APIRouter:
     def overview_live(request: Request) -> HTMLResponse:
         return answer(request, "", Wish(), live=True)
 
-    @router.get("/plots/{run}.curves.svg")
-    def curves_svg(state: State, run: str, panels: int = MOST_PANELS) -> Response:
-        from amd_das.evaluation.curves import loss_curves  # brings matplotlib
-
-        most = min(max(panels, 1), MOST_PANELS)
-        return _svg(loss_curves(history.read(curve_folder(state.jobs.folder, run)), most))
-
-    @router.get("/plots/pseudo-ct.png")
-    def pseudo_ct() -> FileResponse:
-        return FileResponse(sheets.draw(), media_type="image/png", headers=_PLOT)
-
-    @router.get("/plots/bland-altman.svg")
-    def bland_altman_svg() -> Response:
-        from amd_das.evaluation.plots import bland_altman
-
-        both = compared(_rows()[0])
-        return _svg(bland_altman([row.label_ml or 0.0 for row in both], [row.volume_ml or 0.0 for row in both]))
-
-    @router.get("/plots/dice.svg")
-    def dice_svg() -> Response:
-        from amd_das.evaluation.plots import dice_distribution
-
-        rows, version, _ = _rows()
-        return _svg(dice_distribution({version: [row.dice for row in rows if row.dice is not None]}))
+    router.include_router(plots_router(sheets))
 
     @router.get("/{name}/live")
     def live(request: Request, name: str, wish: WishQuery) -> HTMLResponse:
@@ -239,7 +203,3 @@ def _known(name: str) -> str:
     if not name or name not in PAGES:
         raise NotFoundError(f"no page {quoted(name)} of the dashboard; there are: {', '.join(filter(None, PAGES))}")
     return name
-
-
-def _svg(text: str) -> Response:
-    return Response(text, media_type="image/svg+xml", headers=_PLOT)

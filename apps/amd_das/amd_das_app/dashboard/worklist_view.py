@@ -3,11 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from amd_das_app.dashboard.words import millilitres, signed
+from amd_das_app.pacs.listing import Listing
+from amd_das_app.pages.series_list import moment, series_address
 from amd_das_app.worklist.case_scores import CaseRow
 
 STATES: Final[Mapping[str, tuple[str, str]]] = {
@@ -41,9 +44,29 @@ class Wish:
     """One of STATES; empty for all."""
 
     text: str = ""
-    """Part of the scan's id."""
+    """Part of the scan's id or name."""
 
     page: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseName:
+    """What people call a scan."""
+
+    title: str
+    address: str = ""
+    """Of its page; empty where it has none."""
+
+
+def names_in_pacs(listing: Listing) -> dict[str, CaseName]:
+    """Date and description of each series, and nothing of the patient: a UID says little to people."""
+    return {
+        image: CaseName(
+            title=f"{series.description or 'CT'}, {moment(series.study_date, series.study_time)}",
+            address=series_address(series),
+        )
+        for image, series in listing.images.items()
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +74,8 @@ class CaseView:
     """One scan."""
 
     image: str
+    title: str
+    address: str
     state: str
     badge: str
     annotator: str
@@ -95,7 +120,7 @@ class AgreementView:
     """Automatic against final outlines."""
 
     cases: tuple[tuple[str, str, str, str, str, str], ...]
-    """Image, automatic, final, error, Dice, HD95."""
+    """Name, automatic, final, error, Dice, HD95."""
 
     mean_dice: str
     bias: str
@@ -105,17 +130,24 @@ class AgreementView:
     """Changes when a number does."""
 
 
-def worklist(rows: Sequence[CaseRow], wish: Wish, version: str) -> WorklistView:
-    """Sorted, those without a number last."""
+def worklist(
+    rows: Sequence[CaseRow], wish: Wish, version: str, names: Mapping[str, CaseName] = MappingProxyType({})
+) -> WorklistView:
+    """Sorted, those without a number last; a scan without a name goes by its id."""
+
+    def name_of(row: CaseRow) -> CaseName:
+        return names.get(row.image) or CaseName(title=row.image)
+
     counts = {state: sum(row.status == state for row in rows) for state in STATES}
+    named = {row.image: f"{row.image} {name_of(row).title}".lower() for row in rows}
     fitting = [
-        row for row in rows if (not wish.status or row.status == wish.status) and wish.text.lower() in row.image.lower()
+        row for row in rows if (not wish.status or row.status == wish.status) and wish.text.lower() in named[row.image]
     ]
     pages = max(1, math.ceil(len(fitting) / SHOWN))
     page = min(max(wish.page, 1), pages)
     ranked = sorted(fitting, key=lambda row: _rank(row, wish.order))
     return WorklistView(
-        cases=tuple(_case(row) for row in ranked[(page - 1) * SHOWN : page * SHOWN]),
+        cases=tuple(_case(row, name_of(row)) for row in ranked[(page - 1) * SHOWN : page * SHOWN]),
         found=len(fitting),
         pages=pages,
         wish=Wish(order=wish.order, status=wish.status, text=wish.text, page=page),
@@ -130,10 +162,12 @@ def _rank(row: CaseRow, order: str) -> tuple[float, str]:
     return (math.inf if value is None and order != "image" else -(value or 0.0), row.image)
 
 
-def _case(row: CaseRow) -> CaseView:
+def _case(row: CaseRow, name: CaseName) -> CaseView:
     state, badge = STATES[row.status]
     return CaseView(
         image=row.image,
+        title=name.title,
+        address=name.address,
         state=state,
         badge=badge,
         annotator=row.annotator,
@@ -153,7 +187,9 @@ def compared(rows: Sequence[CaseRow]) -> list[CaseRow]:
     return [row for row in rows if row.volume_ml is not None and row.label_ml is not None]
 
 
-def agreement(rows: Sequence[CaseRow], version: str) -> AgreementView:
+def agreement(
+    rows: Sequence[CaseRow], version: str, names: Mapping[str, CaseName] = MappingProxyType({})
+) -> AgreementView:
     """Numbers beside the plots."""
     from amd_das.evaluation.plots import LIMITS_SD  # brings matplotlib
 
@@ -167,7 +203,7 @@ def agreement(rows: Sequence[CaseRow], version: str) -> AgreementView:
     return AgreementView(
         cases=tuple(
             (
-                row.image,
+                names[row.image].title if row.image in names else row.image,
                 millilitres(row.volume_ml),
                 millilitres(row.label_ml),
                 f"{signed(row.volume_error_ml or 0.0)} mL",
