@@ -59,6 +59,15 @@ def test_a_right_one_clears_it(door: Throttle) -> None:
     assert wait_of(door, user="berta") == 0
 
 
+def test_one_that_came_to_nothing_counts_neither_way(door: Throttle) -> None:
+    for _ in range(FREE_FOR_ONE - 1):
+        assert wait_of(door) == 0
+        door.undo("anna", "10.0.0.1")
+    assert [wait_of(door) for _ in range(FREE_FOR_ONE)] == [0] * FREE_FOR_ONE
+    door.undo("anna", "10.0.0.1")
+    assert wait_of(door) == 1, "an attempt without an outcome clears nothing"
+
+
 def test_many_names_from_one_place_wait_too(door: Throttle) -> None:
     waits = [wait_of(door, user=f"user{number}") for number in range(FREE_FOR_ADDRESS + 1)]
     assert waits == [0] * FREE_FOR_ADDRESS + [1]

@@ -89,7 +89,7 @@ class AccessControl:
         try:
             found = await run_sync(self._try, name, password, limiter=self._limiter)
         except BaseException:
-            self._throttle.succeeded(name, address)  # nothing was learnt about the password
+            self._throttle.undo(name, address)
             raise
         if found is not None:
             self._throttle.succeeded(name, address)

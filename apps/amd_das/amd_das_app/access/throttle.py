@@ -76,6 +76,12 @@ class Throttle:
             if everyone.failures < FREE_FOR_ADDRESS:
                 everyone.until = 0.0
 
+    def undo(self, user: str, address: str) -> None:
+        """The attempt begun before came to nothing, as when a realm is down: it was neither right nor wrong."""
+        for who in (_one(user), _EVERYONE):
+            if record := self._records.get((who, address)):
+                record.failures -= 1
+
     def _record(self, who: str, address: str, now: float) -> _Record:
         key = (who, address)
         record = self._records.pop(key, None)
