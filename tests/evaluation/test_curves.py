@@ -13,8 +13,8 @@ HISTORY = [
 
 def test_losses_come_first_and_what_is_not_finite_is_left_out() -> None:
     assert curves(HISTORY) == {
-        "cycle": ([5, 10], [1.0, 0.5]),
-        "gan_ct": ([10], [2.0]),
+        "loss: cycle": ([5, 10], [1.0, 0.5]),
+        "loss: gan_ct": ([10], [2.0]),
         "validation: score": ([10], [0.8]),
     }
 
@@ -24,7 +24,7 @@ def test_a_panel_for_each_and_not_too_many() -> None:
         texts = ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")
         return {"".join(text.itertext()) for text in texts}
 
-    assert {"cycle", "gan ct", "validation: score"} <= titles(loss_curves(HISTORY, 12))
+    assert {"loss: cycle", "loss: gan ct", "validation: score"} <= titles(loss_curves(HISTORY, 12))
     many = loss_curves([{"step": 1, "losses": {f"loss_{number}": 1.0 for number in range(20)}}], 12)
-    assert "loss 11" in titles(many) and "loss 12" not in titles(many)
+    assert "loss: loss 11" in titles(many) and "loss: loss 12" not in titles(many)
     assert "nothing measured yet" in titles(loss_curves([], 12))

@@ -9,6 +9,7 @@ import pytest
 from helpers import stand_in_server
 from helpers.heads import save_blood_detector, write_head
 from helpers.people import NAMES, PASSWORD, add_people
+from helpers.running_orthanc import Orthanc, changed, head_series, missing, web
 from helpers.running_server import RunningServer, start_server
 from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
@@ -321,3 +322,32 @@ def test_buttons_follow_the_role(
     context.clear_cookies()
     expect(page.locator("#lost")).to_contain_text("not signed in any more")
     context.close()
+
+
+@pytest.mark.skipif(bool(missing()), reason=f"no Orthanc: {missing()}")
+def test_series_of_a_pacs_have_names_and_pages_but_no_patients(
+    request: pytest.FixtureRequest, orthanc: Orthanc, browser: Browser
+) -> None:
+    head = changed(head_series(), SeriesDescription="<b>Head</b> 5 mm")
+    web(orthanc).store(head)
+    server: RunningServer = request.getfixturevalue("pacs_server")  # starts before a PACS that holds the series
+    page = browser.new_page(viewport=PHONE)  # type: ignore[arg-type]
+    page.goto(f"{server.url}/dashboard/worklist")
+    page.get_by_role("link", name="<b>Head</b> 5 mm, 2025-01-02").click()
+    expect(page.get_by_role("heading", name="<b>Head</b> 5 mm")).to_be_visible()
+    page.close()
+    for path in PAGES:
+        html = server.request("GET", f"/dashboard{path}").text
+        assert "&lt;b&gt;Head" in html or path not in ("", "/worklist")
+        assert not any(secret in html for secret in ("Doe", "4711", "<b>"))
+
+
+def test_a_pacs_that_is_down_is_told(tmp_path: Path, versions: tuple[Path, list[str]]) -> None:
+    server = start_server(tmp_path, versions[0] / "model", studies="http://127.0.0.1:9/dicom-web").wait_until_ready()
+    try:
+        for path in ("", "/worklist", "/agreement"):
+            answer = server.request("GET", f"/dashboard{path}")
+            assert answer.status_code == 200
+            assert "Scans cannot be listed" in answer.text and "127.0.0.1:9" in answer.text
+    finally:
+        server.close()

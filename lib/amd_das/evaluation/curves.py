@@ -19,11 +19,11 @@ def curves(history: Sequence[Mapping[str, Any]]) -> dict[str, tuple[list[int], l
         history: entries as :mod:`amd_das.training.history` reads them.
     """
     found: dict[str, tuple[list[int], list[float]]] = {}
-    for kind in ("losses", "validation"):
+    for kind, shown in (("losses", "loss"), ("validation", "validation")):
         for entry in history:
             for name, value in (entry.get(kind) or {}).items():
                 if isinstance(value, int | float) and math.isfinite(value):
-                    steps, values = found.setdefault(f"validation: {name}" if kind == "validation" else name, ([], []))
+                    steps, values = found.setdefault(f"{shown}: {name}", ([], []))
                     steps.append(int(entry["step"]))
                     values.append(float(value))
     return found
