@@ -66,7 +66,9 @@ class RunningServer:
             found = url or next(iter(re.findall(r"browser +(https?://\S+?)/\n", self.log)), None)
             if found:
                 try:
-                    requests.get(f"{found}/auth/", timeout=30).raise_for_status()
+                    answer = requests.get(f"{found}/info/", timeout=30)
+                    if answer.status_code != 401:  # a server with users answers too
+                        answer.raise_for_status()
                 except requests.ConnectionError:
                     pass
                 else:

@@ -204,15 +204,25 @@ def test_beyond_loopback_it_does_not_start_without_users(tmp_path: Path) -> None
         assert "Traceback" not in output
 
 
-def test_nor_by_monai_labels_launcher(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "people", "told"),
+    [
+        (["--uvicorn_app", "server:app"], False, "0.0.0.0 can be reached from other machines"),
+        ([], False, "0.0.0.0 can be reached from other machines"),
+        (["--host", "127.0.0.1"], True, "MONAI Label's own server does not ask who somebody is"),
+    ],
+)
+def test_nor_by_monai_labels_launcher(tmp_path: Path, options: list[str], people: bool, told: str) -> None:
+    if people:
+        add_people(tmp_path / "runs" / "accounts")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     command = ["-m", "monailabel.main", "start_server", "--app", str(APP_DIR), "--studies", str(tmp_path / "studies")]
-    command += ["--uvicorn_app", "server:app", "--port", port]
+    command += [*options, "--port", port]
     running = RunningServer(tmp_path, tmp_path / "no-model", command, {"PYTHONPATH": str(APP_DIR)})
     try:
-        assert running.process.wait(60) != 0
-        assert "cannot start: 0.0.0.0 can be reached from other machines" in running.log
+        assert running.process.wait(90) != 0
+        assert told in running.log
     finally:
         running.close()
 
