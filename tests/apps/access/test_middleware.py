@@ -168,6 +168,7 @@ def test_a_browser_gets_a_page_for_what_is_not_allowed(door: Door) -> None:
     assert answer.status_code == 403
     assert "one-user may not do this: it needs the role admin" in answer.text
     assert answer.text.startswith("<!doctype html>")
+    assert '<a href="/login">Account (one-user)</a>' in answer.text
 
 
 def test_sockets_are_closed(door: Door, application: FastAPI) -> None:

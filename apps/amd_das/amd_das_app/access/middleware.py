@@ -62,6 +62,7 @@ class Access:
             return await self._pass(scope, receive, send, rule, path, None)
 
         user, trouble = await self._user(scope)
+        VIEWER.set(user.name if user else "")
         if rule.role == OPEN and not (rule.page and user is None and _is_navigation(scope)):
             return await self._pass(scope, receive, send, rule, path, user)
         if user is None:
@@ -76,7 +77,6 @@ class Access:
         self, scope: Scope, receive: Receive, send: Send, rule: Rule, path: dict[str, str], user: User | None
     ) -> None:
         scope[_USER] = user
-        VIEWER.set(user.name if user else "")
         status = 500
 
         async def sending(message: Message) -> None:
