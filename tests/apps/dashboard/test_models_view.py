@@ -49,8 +49,11 @@ def test_scores_and_the_reason_of_a_version_that_was_not_published(model_dir: Pa
     assert (view.dice, view.before, view.kept) == ("0.812 on 1 scan with a bleed", "0.854", True)
     assert view.reason == "Worse on 1 held-out bleed(s)"
     assert view.origin == "Fine-tuned from v0 on 4 scans"
-    assert ("Mean Dice", "0.812") in view.metrics
-    assert not any(name.lower() == "champion" for name, _ in view.metrics)
+    assert view.metrics == (
+        ("Mean Dice", "0.812"),
+        ("Mean Dice of the model before", "0.854"),
+        ("Held-out scans with a bleed", "1"),
+    )
 
 
 def test_a_damaged_record_is_told_and_hides_no_other(model_dir: Path) -> None:

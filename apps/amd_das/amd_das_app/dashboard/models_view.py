@@ -15,6 +15,24 @@ from amd_das.models import CARD, RECORD, ModelInfo, list_versions, read_info
 from amd_das_app.dashboard.words import humanised, number
 
 NOTHING: Final = "not recorded"
+NAMES: Final[Mapping[str, str]] = {
+    "held_out_bleeds": "Held-out scans with a bleed",
+    "held_out_without": "Held-out scans without a bleed",
+    "champion_mean_dice": "Mean Dice of the model before",
+    "pseudo_ct_dice": "Dice on pseudo-CT",
+    "champion_pseudo_ct_dice": "Dice on pseudo-CT of the model before",
+    "dice_gain": "Change of Dice",
+    "dice_gain_at_least": "Change of Dice, at least",
+    "false_ml": "False positives where there is no bleed, mL",
+    "champion_false_ml": "The same of the model before, mL",
+    "positives": "Scans with a bleed",
+    "negatives": "Scans without a bleed",
+    "largest_false_ml_on_negatives": "Largest false positive where there is no bleed, mL",
+}
+"""A record's key → what people call it."""
+
+_SAID_ELSEWHERE: Final = frozenset({"reason", "published"})
+
 _EMPTY_HEAD: Final = re.compile(r"<thead>\s*<tr>(\s*<th></th>)+\s*</tr>\s*</thead>")
 """Markdown has no table without a head; a card's two columns need none."""
 
@@ -131,7 +149,7 @@ def _dice(metrics: Mapping[str, Any]) -> str:
 def _rows(record: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """What is not nested, in the record's order."""
     return tuple(
-        (humanised(name), number(value) if isinstance(value, float) else str(value))
+        (NAMES.get(name) or humanised(name), number(value) if isinstance(value, float) else str(value))
         for name, value in record.items()
-        if isinstance(value, str | int | float) and value != ""
+        if isinstance(value, str | int | float) and value != "" and name not in _SAID_ELSEWHERE
     )
