@@ -31,7 +31,7 @@ def test_a_batch_is_the_same_whenever_it_is_made(store: SliceStore, pseudo: Slic
 
 
 def test_half_of_a_batch_is_pseudo_ct_where_there_is_any(store: SliceStore, pseudo: SliceStore) -> None:
-    config = tiny_fine_tuning(augment=NONE, patch=240)
+    config = tiny_fine_tuning(augment=NONE, patch=240, pseudo_ct_share=0.5)
     mixed = labelled_batches((store, np.arange(12)), (pseudo, np.arange(12)), config)(0, 4)
     grey = [len((image * 127).round().unique()) for image in mixed.image]
     assert all(count > 15 for count in grey[:2]), "CT is noisy"

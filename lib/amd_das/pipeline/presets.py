@@ -37,7 +37,7 @@ def paper() -> PipelineConfig:
 
 
 def shipped() -> PipelineConfig:
-    """What weights are made with where there is no GPU: narrow networks, crops, about two hours on two cores."""
+    """What weights are made with where there is no GPU: narrow networks, crops; 2 h 38 min of training on one core."""
     fcn = FcnConfig.narrowed(2)
     return PipelineConfig(
         name="shipped",
