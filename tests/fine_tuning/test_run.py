@@ -85,7 +85,10 @@ def test_a_worse_one_is_kept_with_the_reason_and_can_still_be_chosen(place: Path
     for path in (place / "studies" / "labels" / "final").iterdir():  # who corrected these saw no blood anywhere
         if split_of(f"case {path.name[0]}", place / "work" / "split.json") == "train" and path.name[0] != "a":
             write_labelled(place / "studies", path.name[0], bleed_x=POSITIONS[path.name[0]], shift=40)
-    result = tune(place, tiny_fine_tuning(learning_rate=0.1, steps=12, frozen_stages=0))
+    result = tune(
+        place,
+        tiny_fine_tuning(learning_rate=0.1, steps=24, validate_steps=24, frozen_stages=0, wrong_share=0.0, average=0.5),
+    )
     assert not result.published
     assert models.current_version(place / "model") == before
     info = record_of(place, result.version)
