@@ -7,6 +7,7 @@ import pytest
 from helpers.heads import make_head, save_blood_detector, write_head
 
 from amd_das.active_learning import Opinion, form_opinion
+from amd_das.active_learning.opinion import uncertainty
 from amd_das.errors import NotHeadCtError
 from amd_das.inference import Predictor
 from amd_das.models import load_current
@@ -36,6 +37,13 @@ def test_numbers_are_parts_and_repeat(tmp_path: Path, predictor: Predictor) -> N
     assert 0.0 <= first.uncertainty <= 1.0
     assert first.uncertainty == second.uncertainty
     assert np.array_equal(first.fingerprint, second.fingerprint)
+
+
+@pytest.mark.parametrize(
+    ("entropy", "consistency", "expected"), [(0, 1, 0), (1, 0, 1), (0.5, 1, 0.5 / 17), (0, 0.5, 8 / 17)]
+)
+def test_inconsistency_weighs_more_than_entropy(entropy: float, consistency: float, expected: float) -> None:
+    assert uncertainty(entropy, consistency) == pytest.approx(expected)
 
 
 def test_what_is_no_head_is_refused(tmp_path: Path, predictor: Predictor) -> None:
