@@ -10,7 +10,7 @@ FILE_EXTENSIONS: Final = (".nii.gz", ".nii", ".nrrd")
 _VALUES: Final[dict[str, bool | str | list[str]]] = {
     # its default tracking address is one that MONAI refuses
     "MONAI_LABEL_TRACKING_ENABLED": False,
-    # would start a subprocess at start-up and after every sample, though there is no score to update
+    # would start a subprocess at start-up and after every sample; scans are scored by worklist/scorer.py
     "MONAI_LABEL_AUTO_UPDATE_SCORING": False,
     "MONAI_LABEL_DATASTORE_FILE_EXT": [f"*{extension}" for extension in FILE_EXTENSIONS],
     "MONAI_LABEL_PROJECT_NAME": "AMD-DAS",
