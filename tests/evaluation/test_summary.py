@@ -21,7 +21,7 @@ def test_each_number_is_a_mean_over_the_scans_it_is_said_of() -> None:
     one = summarise(CASES).overall
     assert (one.bleeds, one.negatives, one.found, one.false_alarms) == (3, 2, 2, 1)
     assert one.measures["dice"].n == 3 and one.measures["dice"].mean == pytest.approx((1 + 2 / 3) / 3)
-    assert one.median_dice == pytest.approx(2 / 3)
+    assert one.measures["dice"].median == pytest.approx(2 / 3)
     assert one.measures["hd95_mm"].n == 2, "undefined where nothing is predicted"
     assert one.measures["specificity"].n == 5
     assert one.measures["volume_bias_ml"].mean == pytest.approx(-(0.48 + 0.96) / 3)

@@ -28,6 +28,9 @@ class Measure:
     digits: int = 3
     note: str = ""
 
+    skewed: bool = False
+    """A few scans make up most of its mean, so that the median is told too."""
+
     @property
     def heading(self) -> str:
         """Title and unit."""
@@ -72,6 +75,7 @@ VOLUME_MEASURES: Final = (
         of=lambda one: one.volume.hd95_mm,
         unit="mm",
         digits=1,
+        skewed=True,
         note="undefined where nothing is predicted",
     ),
     Measure(
@@ -81,6 +85,7 @@ VOLUME_MEASURES: Final = (
         of=lambda one: one.volume.assd_mm,
         unit="mm",
         digits=2,
+        skewed=True,
         note="undefined where nothing is predicted",
     ),
     Measure(
@@ -99,6 +104,7 @@ VOLUME_MEASURES: Final = (
         of=lambda one: abs(one.volume.volume_error_ml),
         unit="mL",
         digits=2,
+        skewed=True,
     ),
     Measure(
         name="lesion_f1",
@@ -122,20 +128,20 @@ SLICE_MEASURES: Final = (
     Measure(name="slice_dice", title="Dice", over="bleeds", of=_slices(lambda one: one.slices.dice, True)),
     Measure(
         name="slice_sensitivity",
-        title="Sensitivity (pixels)",
+        title="Sensitivity",
         over="bleeds",
         of=_slices(lambda one: one.slices.sensitivity, True),
     ),
     Measure(
         name="slice_precision",
-        title="Precision (pixels)",
+        title="Precision",
         over="bleeds",
         of=_slices(lambda one: one.slices.precision, True),
         note="undefined where nothing is predicted",
     ),
     Measure(
         name="slice_specificity",
-        title="Specificity (pixels)",
+        title="Specificity",
         over="all",
         of=_slices(lambda one: one.slices.specificity),
         digits=5,

@@ -30,7 +30,6 @@ _STYLE: Final = {
     "axes.spines.right": False,
     "axes.edgecolor": "#777777",
     "axes.axisbelow": True,
-    "legend.frameon": False,
 }
 _EMPTY: Final = "nothing to show"
 
@@ -116,7 +115,7 @@ def roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray, float]]) -> str:
         colour = COLOURS[place % len(COLOURS)]
         axes.plot(false, true, color=colour, linewidth=1.8, label=f"{name}: AUC {area:.3f}", clip_on=False)
     if curves:
-        axes.legend(loc="lower right", fontsize=9)
+        axes.legend(loc="lower right", fontsize=9, frameon=False)
     else:
         axes.text(0.5, 0.5, _EMPTY, ha="center", transform=axes.transAxes)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="1 − specificity (scans)", ylabel="sensitivity (scans)", aspect="equal")

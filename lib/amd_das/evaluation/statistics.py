@@ -30,6 +30,8 @@ class Estimate:
     mean: float
     """nan where there is none."""
 
+    median: float = nan
+
     low: float = nan
     high: float = nan
     """95 % interval (bootstrap over scans, BCa); nan with fewer than three scans."""
@@ -75,7 +77,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     if not len(kept):
         return Estimate(n=0, mean=nan)
     low, high = _interval(kept)
-    return Estimate(n=len(kept), mean=float(kept.mean()), low=low, high=high)
+    return Estimate(n=len(kept), mean=float(kept.mean()), median=float(np.median(kept)), low=low, high=high)
 
 
 def difference(first: Sequence[float], second: Sequence[float]) -> Difference:

@@ -37,7 +37,6 @@ class Group:
     lesion_f1: float
     """Of all lesions of all scans together."""
 
-    median_dice: float
     worst_false_positive_ml: float
     """On negatives."""
 
@@ -103,7 +102,6 @@ def group(cases: Sequence[CaseScores]) -> Group:
         lesions_pred=pred,
         lesions_false=false,
         lesion_f1=lesion_f1(ref=ref, found=found, pred=pred, false=false),
-        median_dice=float(np.median([v.dice for v in bleeds])) if bleeds else nan,
         worst_false_positive_ml=max((v.volume_ml_pred for v in negatives), default=nan),
         measures={measure.name: estimate(values(cases, measure)) for measure in MEASURES},
     )

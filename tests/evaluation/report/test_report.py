@@ -107,7 +107,13 @@ def test_the_json_says_the_same_without_nan(report: ReportFiles) -> None:
     assert record["notice"] == RESEARCH_NOTICE and record["predictions"] == list(MODELS)
     first = record["models"]["first"]
     assert first["overall"]["measures"]["dice"]["mean"] == pytest.approx((1 + 6 / 7 + 2 / 3) / 4, abs=1e-5)
-    assert first["overall"]["measures"]["false_positive_ml"] == {"n": 1, "mean": 1.2, "low": None, "high": None}
+    assert first["overall"]["measures"]["false_positive_ml"] == {
+        "n": 1,
+        "mean": 1.2,
+        "median": 1.2,
+        "low": None,
+        "high": None,
+    }
     assert record["differences"]["<second>"]["dice"]["n"] == 4
     assert len(record["cases"]) == 10
 

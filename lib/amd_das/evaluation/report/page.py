@@ -14,7 +14,7 @@ from amd_das.conventions import LINE_RGB, RESEARCH_NOTICE
 from amd_das.evaluation import plots
 from amd_das.evaluation.measures import MEASURES, SLICE_MEASURES, VOLUME_MEASURES, Measure, values
 from amd_das.evaluation.report.pictures import data_uri
-from amd_das.evaluation.report.tables import area_text, estimate_text, number, worst_cases
+from amd_das.evaluation.report.tables import area_text, estimate_text, interval_text, number, worst_cases
 from amd_das.evaluation.scoring import CaseScores, Scores
 from amd_das.evaluation.statistics import RESAMPLES, Difference
 from amd_das.evaluation.summary import Group, ModelSummary
@@ -126,7 +126,7 @@ def _row(summaries: Mapping[str, ModelSummary], measure: Measure) -> dict[str, A
 def _volume_rows(summaries: Mapping[str, ModelSummary]) -> list[dict[str, Any]]:
     groups = [summary.overall for summary in summaries.values()]
     counted = {
-        "Median Dice": [number(one.median_dice, 3) for one in groups],
+        "Median Dice": [number(one.measures["dice"].median, 3) for one in groups],
         "Bleeds found": [f"{one.found} of {one.bleeds}" for one in groups],
         "Negatives with false positives": [f"{one.false_alarms} of {one.negatives}" for one in groups],
         "Most false positives on a negative, mL": [number(one.worst_false_positive_ml, 2) for one in groups],
@@ -143,14 +143,11 @@ def _difference_rows(named: Mapping[str, Difference]) -> list[dict[str, str]]:
     rows = []
     for measure in MEASURES:
         one = named[measure.name]
-        interval = (
-            f" [{number(one.low, measure.digits)} to {number(one.high, measure.digits)}]" if one.low == one.low else ""
-        )
         where = " (slices)" if measure in SLICE_MEASURES else ""
         rows.append(
             {
                 "title": f"{measure.heading}{where}",
-                "difference": f"{number(one.mean, measure.digits)}{interval}",
+                "difference": f"{number(one.mean, measure.digits)} {interval_text(one.low, one.high, measure.digits)}",
                 "p": "< 0.001" if one.p < 0.001 else number(one.p, 3),
                 "n": str(one.n),
             }
@@ -187,18 +184,24 @@ def _parts(summaries: Mapping[str, ModelSummary]) -> list[dict[str, Any]]:
         if not names:
             continue
         rows = [
-            {"name": name, "model": model, "count": f"{one.bleeds} / {one.negatives}", "cells": _cells(one, measures)}
+            {
+                "name": name,
+                "models": [
+                    {"name": model, "count": f"{one.bleeds} / {one.negatives}", "cells": _cells(one, measures)}
+                    for model, one in ((model, summary.by[by][name]) for model, summary in summaries.items())
+                ],
+            }
             for name in names
-            for model, summary in summaries.items()
-            for one in [summary.by[by][name]]
         ]
         columns = [one.heading for one in measures]
         found.append({"title": title, "note": note, "columns": columns, "rows": rows})
     return found
 
 
-def _cells(one: Group, measures: Sequence[Measure]) -> list[str]:
-    return [estimate_text(one.measures[measure.name], measure) for measure in measures]
+def _cells(one: Group, measures: Sequence[Measure]) -> list[tuple[str, str]]:
+    """Mean and interval of each."""
+    estimates = [(one.measures[measure.name], measure.digits) for measure in measures]
+    return [(number(found.mean, digits), interval_text(found.low, found.high, digits)) for found, digits in estimates]
 
 
 def _paper_rows(summaries: Mapping[str, ModelSummary]) -> list[dict[str, Any]]:

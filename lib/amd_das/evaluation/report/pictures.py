@@ -20,7 +20,7 @@ from amd_das.volume import Volume
 SLICES: Final = 5
 """Shown of a case at most, those with most pixels in one mask alone."""
 
-_TILE_PX: Final = 230  # height of a slice
+_TILE_PX: Final = 260  # height of a slice
 _GAP: Final = 3
 _SAME_PLACE: Final = 0.1  # of a voxel's shortest edge
 

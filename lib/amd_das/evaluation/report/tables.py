@@ -113,23 +113,27 @@ def plain(value: Any) -> Any:
 
 def number(value: float, digits: int) -> str:
     """With a true minus; a dash where undefined."""
-    return f"{value:.{digits}f}".replace("-", "−") if isfinite(value) else "–"
+    shown = f"{round(value, digits) + 0.0:.{digits}f}"
+    return shown.replace("-", "−") if isfinite(value) else "–"
+
+
+def interval_text(low: float, high: float, digits: int) -> str:
+    """ "[0.781 to 0.879]"; empty where undefined."""
+    return f"[{number(low, digits)} to {number(high, digits)}]" if isfinite(low) else ""
 
 
 def estimate_text(one: Estimate, measure: Measure) -> str:
-    """ "0.835 [0.781 to 0.879]"."""
-    interval = (
-        f" [{number(one.low, measure.digits)} to {number(one.high, measure.digits)}]" if isfinite(one.low) else ""
-    )
-    return f"{number(one.mean, measure.digits)}{interval}"
+    """ "0.835 [0.781 to 0.879]", with the median where the mean alone misleads."""
+    interval = interval_text(one.low, one.high, measure.digits)
+    median = f"; median {number(one.median, measure.digits)}" if measure.skewed and one.n else ""
+    return f"{number(one.mean, measure.digits)} {interval}".rstrip() + median
 
 
 def area_text(detection: Detection | None) -> str:
     """Area under the ROC curve."""
     if detection is None:
         return "– (scans of both kinds are needed)"
-    interval = f" [{number(detection.low, 3)} to {number(detection.high, 3)}]" if isfinite(detection.low) else ""
-    return f"{number(detection.area, 3)}{interval}"
+    return f"{number(detection.area, 3)} {interval_text(detection.low, detection.high, 3)}".rstrip()
 
 
 def worst_cases(scores: Scores, most: int, *, bleeds: bool) -> list[tuple[str, dict[str, CaseScores]]]:
