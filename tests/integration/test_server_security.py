@@ -83,7 +83,7 @@ def test_infer_needs_exactly_one_known_scan(server: RunningServer, outside: Path
     session = {"session_id": "5b2c9d1e-0000-11ee-8c99-0242ac120002"}
     assert_refused(server.infer(query=session, files=files), 400, says="send one of them")
     assert_refused(server.infer(image="right", files={"label": ("x.nii", scan)}), 400, says="takes no label")
-    assert_refused(server.request("POST", "/infer/other?image=right"), 404, says="'amd_das'")
+    assert_refused(server.request("POST", "/infer/other?image=right"), 404, says="amd_das_edit")
     assert_refused(server.infer(image="right", output="text"), 400, says="'json' or 'dicom_seg'")
     assert_refused(server.infer(image="right", output="dicom_seg"), 400, "bad_config", "right is nifti")
     assert_refused(server.request("POST", "/infer/wsi/amd_das?image=right"), 404)
