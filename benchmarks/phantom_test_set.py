@@ -1,37 +1,33 @@
 """Score the model in use on the phantom test set: 20 heads it was not trained on (seeds 1000-1019).
 
-    python benchmarks/phantom_test_set.py [--model-dir DIR] [--data DIR] [-o RESULTS.json]
+    python benchmarks/phantom_test_set.py [--model-dir DIR] [--data DIR] [-o RESULTS.json] [--report DIR]
 
-Per volume: Dice (cases with hemorrhage), absolute volume error in mL, and the mL found on cases without. The heads are
-rendered once into ``--data`` and kept.
+Per volume: Dice (cases with hemorrhage), absolute volume error in mL, and the mL found on cases without, as
+`amd-das benchmark` has them; with ``--report`` its whole report. The heads are rendered once into ``--data`` and kept.
 """
 
 import argparse
 import json
 import platform
 import statistics
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import nibabel
-import numpy as np
 import torch
-from monai.metrics import DiceMetric
 
+from amd_das.evaluation.attributes import Attributes
+from amd_das.evaluation.benchmark import PREDICTIONS, segment_cases
+from amd_das.evaluation.cases import image_cases
+from amd_das.evaluation.report import write_report
+from amd_das.evaluation.scoring import CaseScores, score_cases
 from amd_das.inference import Predictor
 from amd_das.models import LoadedModel, load_current
 from amd_das.phantom.files import write_cases
-from amd_das.reading import read_volume
 
 FIRST_SEED, COUNT = 1000, 20
 DATA = Path("runs/phantom-test-set")
-
-
-def dice(pred: np.ndarray, label: np.ndarray) -> float:
-    """Dice of two binary masks by MONAI; NaN where the label is empty."""
-    metric = DiceMetric(include_background=True, ignore_empty=True)
-    return float(metric(torch.from_numpy(pred)[None, None].float(), torch.from_numpy(label)[None, None].float()))
 
 
 def render(data: Path) -> None:
@@ -39,28 +35,23 @@ def render(data: Path) -> None:
     write_cases(count=COUNT, kind="ct", format="nifti", seed=FIRST_SEED, directory=data, resume=True)
 
 
-def score(model: LoadedModel, data: Path, *, quiet: bool = False) -> dict[str, Any]:
+def score(model: LoadedModel, data: Path, *, quiet: bool = False, report: Path | None = None) -> dict[str, Any]:
     """Segment and compare; the summary, with each case under "cases"."""
-    predictor = Predictor(model)
-    rows = []
-    for seed in range(FIRST_SEED, FIRST_SEED + COUNT):
-        name = f"phantom-ct-{seed}"
-        volume = read_volume(data / "images" / f"{name}.nii.gz")
-        label = np.asarray(nibabel.load(data / "masks" / f"{name}-iph.nii.gz").dataobj)
-        result = predictor.segment(volume)
-        record = json.loads((data / "records" / f"{name}.json").read_text())
-        row = {
-            "case": name,
-            "true_ml": round(float(label.sum()) * volume.voxel_ml, 3),
-            "pred_ml": round(result.measurement.volume_ml, 3),
-            "dice": round(dice(result.mask, label), 3) if label.any() else None,
-            "lesions": [f"{lesion['kind']} {lesion['site']}".strip() for lesion in record["lesions"]],
-        }
-        rows.append(row)
+    cases = image_cases(data / "images", data / "masks")
+    records = {case.case: json.loads((data / "records" / f"{case.case}.json").read_text()) for case in cases}
+    kinds = {case: frozenset(lesion["kind"] for lesion in record["lesions"]) for case, record in records.items()}
+
+    def tell(done: int, total: int, case: str) -> None:
         if not quiet:
-            shown = f"{row['dice']:6.3f}" if row["dice"] is not None else "     -"
-            kinds = ", ".join(row["lesions"])
-            print(f"{name:16} {row['true_ml']:8.2f} {row['pred_ml']:8.2f} {shown}  {kinds}", flush=True)
+            print(f"{done:2} of {total}: {case}", flush=True)
+
+    with tempfile.TemporaryDirectory() as kept:
+        folder = Path(kept) if report is None else report / PREDICTIONS
+        cases = segment_cases(cases, {model.info.version: Predictor(model)}, folder, tell)
+        scores = score_cases(cases, {case: Attributes(subtypes=shown) for case, shown in kinds.items()})
+        if report is not None:
+            write_report(scores, cases, report, title="Phantom test set", about={"data": "phantom"})
+    rows = [_row(one, records[one.case]) for one in scores[model.info.version]]
     positives = [row for row in rows if row["dice"] is not None]
     negatives = [row for row in rows if row["dice"] is None]
     return {
@@ -77,16 +68,30 @@ def score(model: LoadedModel, data: Path, *, quiet: bool = False) -> dict[str, A
     }
 
 
+def _row(one: CaseScores, record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "case": one.case,
+        "true_ml": round(one.volume.volume_ml_ref, 3),
+        "pred_ml": round(one.volume.volume_ml_pred, 3),
+        "dice": round(one.volume.dice, 3) if one.bleeds else None,
+        "lesions": [f"{lesion['kind']} {lesion['site']}".strip() for lesion in record["lesions"]],
+    }
+
+
 def main() -> None:
     """Render what is missing, segment, score, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model-dir", type=Path)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("--report", type=Path)
     arguments = parser.parse_args()
     render(arguments.data)
+    found = score(load_current(arguments.model_dir), arguments.data, report=arguments.report)
     print(f"{'case':16} {'true mL':>8} {'pred mL':>8} {'Dice':>6}  lesions")
-    found = score(load_current(arguments.model_dir), arguments.data)
+    for row in found["cases"]:
+        shown = f"{row['dice']:6.3f}" if row["dice"] is not None else "     -"
+        print(f"{row['case']:16} {row['true_ml']:8.2f} {row['pred_ml']:8.2f} {shown}  {', '.join(row['lesions'])}")
     print(json.dumps({key: value for key, value in found.items() if key != "cases"}, indent=2))
     if arguments.output:
         arguments.output.write_text(json.dumps(found, indent=2) + "\n")
