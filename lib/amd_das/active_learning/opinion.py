@@ -45,8 +45,8 @@ def uncertainty(entropy: float, consistency: float) -> float:
     """Entropy and inconsistency as one number in [0, 1].
 
     Inconsistency counts sixteen times (ours, chosen with 30 held-out phantom heads and those of
-    ``benchmarks/uncertainty.py`` in view): it tells far more of the error, in smaller numbers. Entropy orders scans of which
-    both views say the same, as of a bleed that both just miss.
+    ``benchmarks/uncertainty.py`` in view): it tells far more of the error, in smaller numbers. Entropy orders scans of
+    which both views say the same, as of a bleed that both just miss.
     """
     return (entropy + _INCONSISTENCY_WEIGHT * (1.0 - consistency)) / (1 + _INCONSISTENCY_WEIGHT)
 
