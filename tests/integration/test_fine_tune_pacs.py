@@ -11,11 +11,11 @@ from pydicom.dataset import Dataset
 
 from amd_das import models
 from amd_das.datasets import at_hand
+from amd_das.datasets.splits import Person, assign
 from amd_das.datasets.volumes import read_image, read_mask
 from amd_das.fine_tuning.cases import NothingLabelled, labelled_cases
 from amd_das.fine_tuning.data import SPLIT
 from amd_das.fine_tuning.run import run
-from amd_das.fine_tuning.split import Person, assign
 from amd_das.measurement import measure
 from amd_das.models import load_current
 from amd_das.output.dicom import dicom_objects

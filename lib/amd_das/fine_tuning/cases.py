@@ -11,8 +11,8 @@ from pydicom import dcmread
 
 from amd_das.datasets import CaseFiles, find_cases, head_cts
 from amd_das.datasets.registry import ANY, detect
+from amd_das.datasets.splits import Person
 from amd_das.errors import InputError, NotFoundError, TrainingError
-from amd_das.fine_tuning.split import Person
 from amd_das.pacs.cases import PacsSeries, labelled_cts
 from amd_das.pacs.config import PacsConfig
 from amd_das.reading import read_volume
@@ -38,7 +38,7 @@ class LabelledCase:
 
     files: CaseFiles
     keys: tuple[str, ...]
-    """Names of the patient, for :mod:`amd_das.fine_tuning.split`; never written anywhere else."""
+    """Names of the patient, for :mod:`amd_das.datasets.splits`; never written anywhere else."""
 
     @property
     def stamp(self) -> list[Any]:

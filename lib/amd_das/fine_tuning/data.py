@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from amd_das.datasets.splits import FILE_NAME as SPLIT
+from amd_das.datasets.splits import assign, digest
 from amd_das.errors import TrainingError
 from amd_das.fine_tuning.batches import Slices
 from amd_das.fine_tuning.cases import LabelledCase, people_of
 from amd_das.fine_tuning.config import FineTuneConfig
 from amd_das.fine_tuning.labels import SLICES
-from amd_das.fine_tuning.split import FILE_NAME as SPLIT
-from amd_das.fine_tuning.split import assign, digest
 from amd_das.models import LoadedModel
 from amd_das.pipeline.stages import SLICES as PSEUDO_CT
 from amd_das.pipeline.steps import DONE, StepResult

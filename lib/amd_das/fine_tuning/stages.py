@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from amd_das.datasets.splits import digest
 from amd_das.fine_tuning import labels as label_slices
 from amd_das.fine_tuning.batches import labelled_batches
 from amd_das.fine_tuning.comparison import CHALLENGER, CHAMPION, compare, pairs_of
@@ -19,7 +20,6 @@ from amd_das.fine_tuning.labels import prepare_labels
 from amd_das.fine_tuning.learner import FineTuneLearner
 from amd_das.fine_tuning.publication import Made, publish
 from amd_das.fine_tuning.rule import Verdict, decide
-from amd_das.fine_tuning.split import digest
 from amd_das.inference import InferenceConfig, Predictor
 from amd_das.models import LoadedModel, list_versions, load_current, save_version
 from amd_das.networks.fcn import Fcn
