@@ -14,7 +14,7 @@ from amd_das.errors import NotFoundError
 
 OHIF: Final = Path(monailabel.__file__).parent / "endpoints" / "static" / "ohif"
 
-_CONFIGURATION: Final = Path(__file__).resolve().parent / "pages" / "ohif.js"
+_CONFIGURATION: Final = Path(__file__).resolve().parents[1] / "pages" / "ohif.js"
 
 _POLICY: Final = "default-src 'self' blob: data: 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'self'"
 """Scripts of its own only: it would fetch fonts from elsewhere, which tells others who looks at scans."""
