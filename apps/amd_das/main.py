@@ -9,7 +9,9 @@ from amd_das_app.environment import prepare_monai_label
 prepare_monai_label()
 
 from fastapi import HTTPException  # noqa: E402
+from monailabel.config import settings  # noqa: E402
 from monailabel.interfaces.app import MONAILabelApp  # noqa: E402
+from monailabel.interfaces.datastore import Datastore  # noqa: E402
 from monailabel.interfaces.tasks.infer_v2 import InferTask  # noqa: E402
 from monailabel.interfaces.tasks.scoring import ScoringMethod  # noqa: E402
 from monailabel.interfaces.tasks.strategy import Strategy  # noqa: E402
@@ -34,6 +36,7 @@ from amd_das_app.inference.task import TASK_NAME, HemorrhageInferTask  # noqa: E
 from amd_das_app.pacs.datastore import PacsDatastore  # noqa: E402
 from amd_das_app.requests.marks import BACKGROUND  # noqa: E402
 from amd_das_app.settings import server_settings  # noqa: E402
+from amd_das_app.studies_folder import StudiesFolder  # noqa: E402
 from amd_das_app.training.tasks import Training, make_trainers  # noqa: E402
 from amd_das_app.worklist.case_scores import CaseScores  # noqa: E402
 from amd_das_app.worklist.scoring_method import SCORING_NAME, DiceVolume  # noqa: E402
@@ -76,6 +79,17 @@ class AmdDasApp(MONAILabelApp):
             )
             info["description"] += f" {state}: {self.model_error}."
         return info
+
+    def init_datastore(self) -> Datastore:
+        """The studies folder, or the PACS where an address is given."""
+        if self.studies.startswith(("http://", "https://")):
+            return super().init_datastore()
+        return StudiesFolder(
+            self.studies,
+            extensions=settings.MONAI_LABEL_DATASTORE_FILE_EXT,
+            auto_reload=settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD,
+            read_only=settings.MONAI_LABEL_DATASTORE_READ_ONLY,
+        )
 
     def init_remote_datastore(self) -> PacsDatastore:
         """The PACS; it need not answer yet."""

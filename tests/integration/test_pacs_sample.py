@@ -52,7 +52,7 @@ def test_both_start_and_stop_together(tmp_path: Path, model_dir: Path, how: sign
 
 
 def test_without_orthanc_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    from amd_das_app import orthanc
+    from amd_das_app.pacs import orthanc
 
     monkeypatch.setattr(orthanc, "_PROGRAMS", ())
     monkeypatch.setattr(orthanc, "_PLUGINS", ())
