@@ -13,6 +13,7 @@ from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.presets import smoke
 from amd_das.pipeline.run import run
 from amd_das.segmentation.batches import BatchConfig
+from amd_das.segmentation.self_training import SelfTrainingConfig
 from amd_das.slices.prepare import PrepareConfig
 from amd_das.synthesis.batches import PairConfig
 
@@ -32,6 +33,8 @@ def tiny_pipeline() -> PipelineConfig:
         segmentation=replace(config.segmentation, network=TINY),
         batches=BatchConfig(patches=((0, 64),)),
         segmentation_fit=replace(config.segmentation_fit, steps=4, batch=2, validate_steps=2, picture_steps=0),
+        self_training=SelfTrainingConfig(rounds=2, spot_px=240 * 240),  # so it is sure of everything
+        self_training_fit=replace(config.segmentation_fit, steps=2, batch=2, validate_steps=2, picture_steps=0),
         selection=replace(config.selection, slices=4),
     )
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from amd_das import models
 from amd_das.errors import ConfigError, NotFoundError, TrainingError, TrainingStopped
@@ -11,6 +12,8 @@ from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.run import STEPS, check, run
 from amd_das.pipeline.stages import MATCHES, PHANTOMS, SHEET, SLICES
 from amd_das.pipeline.steps import PipelineProgress
+from amd_das.segmentation.selection import best_weights
+from amd_das.segmentation.self_training import SelfTrainingConfig
 from amd_das.slices import SliceStore
 
 
@@ -46,7 +49,7 @@ def test_labelled_mri_and_unlabelled_ct_become_a_published_version(
 
     assert [report.overall for report in seen] == sorted(report.overall for report in seen)
     assert seen[-1].overall == 1.0
-    assert {"synthesis", "segmentation"} <= {report.step for report in seen if report.losses}
+    assert {"synthesis", "segmentation", "self_training"} <= {report.step for report in seen if report.losses}
 
     again = run(tiny_config, tmp_path / "work", tmp_path / "model", source=source, target=target, processes=1)
     assert again.version == result.version
@@ -55,8 +58,49 @@ def test_labelled_mri_and_unlabelled_ct_become_a_published_version(
     models.save_version(tmp_path / "model", loaded.network.float(), training={}, metrics={}, card="another")
     changed = replace(tiny_config, segmentation=replace(tiny_config.segmentation, adversarial_weight=0.01))
     other = run(changed, tmp_path / "work", tmp_path / "model", source=source, target=target, processes=1)
-    assert [name for name, step in other.steps.items() if step.fresh] == ["segmentation", "publication"]
+    assert [name for name, step in other.steps.items() if step.fresh] == [
+        "segmentation",
+        "self_training",
+        "publication",
+    ]
     assert other.version != result.version
+
+
+def test_two_rounds_of_self_training_are_kept_and_published(
+    tiny_config: PipelineConfig, source: Path, target: Path, tmp_path: Path
+) -> None:
+    result = run(tiny_config, tmp_path / "work", tmp_path / "model", source=source, target=target, processes=1)
+    made = result.steps["self_training"]
+    learnt = SliceStore.open(made.folder / "round-2" / SLICES)
+    assert learnt.labels is not None
+    assert {case.patient for case in learnt.cases} < {
+        case.patient for case in SliceStore.open(result.steps["target"].folder / SLICES).cases
+    }, "who is held out is not learnt from"
+    assert made.summary["steps"] == 2
+    published = models.load_current(tmp_path / "model").network.state_dict()
+    kept = best_weights(made.folder)
+    assert all(torch.equal(published[name], kept[name].half().float()) for name in kept if "weight" in name)
+
+
+def test_a_network_that_is_sure_of_nothing_is_published_as_it_is(
+    tiny_config: PipelineConfig, source: Path, target: Path, tmp_path: Path
+) -> None:
+    config = replace(tiny_config, self_training=SelfTrainingConfig(sure=(1e-6, 0.999999), spot_px=1))
+    result = run(config, tmp_path / "work", tmp_path / "model", source=source, target=target, processes=1)
+    made = result.steps["self_training"]
+    assert "sure of no target slice" in made.summary["messages"][0]
+    before, after = (best_weights(result.steps[name].folder) for name in ("segmentation", "self_training"))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_paper_has_no_self_training(
+    tiny_config: PipelineConfig, source: Path, target: Path, tmp_path: Path
+) -> None:
+    config = replace(tiny_config, self_training=None, self_training_fit=None)
+    result = run(config, tmp_path / "work", tmp_path / "model", source=source, target=target, processes=1)
+    assert "self_training" not in result.steps
+    with pytest.raises(ConfigError, match="both or of neither"):
+        replace(tiny_config, self_training_fit=None)
 
 
 @pytest.mark.parametrize("train_on", ["mri", "ct"])
@@ -69,7 +113,7 @@ def test_the_other_rows_of_the_tables_need_no_synthesis(
             run(config, tmp_path, tmp_path / "model", source=source, target=target, processes=1)
     else:
         result = run(config, tmp_path, tmp_path / "model", source=source, target=target, processes=1)
-        assert list(result.steps) == ["source", "target", "matching", "segmentation", "publication"]
+        assert list(result.steps) == ["source", "target", "matching", "segmentation", "self_training", "publication"]
 
 
 def test_a_stop_is_obeyed_and_what_is_done_stays(

@@ -11,9 +11,10 @@ from helpers.tiny_synthesis import disc_batch, tiny_config
 
 from amd_das.errors import ConfigError, NotFoundError, TrainingError, TrainingStopped
 from amd_das.networks.generator import SharedGenerators
+from amd_das.networks.weights import digest
 from amd_das.slices import SliceStore, network_image
 from amd_das.synthesis.learner import SynthesisLearner
-from amd_das.synthesis.translate import digest, trained_generators, translate
+from amd_das.synthesis.translate import trained_generators, translate
 from amd_das.training import checkpoints
 
 

@@ -7,6 +7,7 @@ from amd_das.errors import ConfigError
 from amd_das.matching import MatchConfig
 from amd_das.segmentation.batches import BatchConfig
 from amd_das.segmentation.config import AdaptationConfig, SelectionConfig
+from amd_das.segmentation.self_training import SelfTrainingConfig
 from amd_das.slices.prepare import PrepareConfig
 from amd_das.synthesis.batches import PairConfig
 from amd_das.synthesis.config import SynthesisConfig
@@ -61,6 +62,12 @@ class PipelineConfig:
     segmentation_fit: FitConfig
     """How long and where it is trained."""
 
+    self_training: SelfTrainingConfig | None = None
+    """What follows stage 2 (ours, after Meng 2022); None: nothing (paper)."""
+
+    self_training_fit: FitConfig | None = None
+    """How long and where each of its rounds is trained."""
+
     train_on: TrainOn = "pseudo_ct"
     """What the segmenter learns from: pseudo-CT (paper), the MRI as they are (paper's baseline and one-stage rows), or
     labelled CT (the supervised bound)."""
@@ -80,3 +87,5 @@ class PipelineConfig:
                 f"source_heads {self.source_heads}, target_heads {self.target_heads}: expected at least 2 of each, to "
                 "learn from some and validate with others"
             )
+        if (self.self_training is None) != (self.self_training_fit is None):
+            raise ConfigError("self_training and self_training_fit: expected settings of both or of neither")

@@ -105,7 +105,9 @@ def work_in_terminal(
     often = 0.1 if sys.stderr.isatty() else 30.0  # seconds; a log file wants few lines
     with (
         _stop_requests() as should_stop,
-        tqdm(total=1.0, file=sys.stderr, bar_format=layout, mininterval=often, maxinterval=2 * often) as bar,
+        tqdm(
+            total=1.0, file=sys.stderr, bar_format=layout, mininterval=often, maxinterval=2 * often, miniters=0
+        ) as bar,
     ):
 
         def tell(now: PipelineProgress) -> None:

@@ -10,7 +10,8 @@ from amd_das.pipeline.config import PipelineConfig
 from amd_das.segmentation.augment import RICH
 from amd_das.segmentation.batches import BatchConfig
 from amd_das.segmentation.config import AdaptationConfig, SelectionConfig
-from amd_das.segmentation.painting import HEAD_CT
+from amd_das.segmentation.painting import HEAD_CT, PaintConfig
+from amd_das.segmentation.self_training import SelfTrainingConfig
 from amd_das.slices.prepare import PrepareConfig
 from amd_das.synthesis.batches import PairConfig
 from amd_das.synthesis.config import SynthesisConfig
@@ -69,6 +70,11 @@ def shipped() -> PipelineConfig:
             augment=RICH, paint=HEAD_CT, augment_target=True, lesion_share=0.7, patches=((0, 128), (1500, 160))
         ),
         segmentation_fit=FitConfig(batch=12, steps=2200, checkpoint_steps=200, validate_steps=400),
+        self_training=SelfTrainingConfig(
+            share=2 / 3,
+            paint=PaintConfig(bone=0.15, calcium=0.15, falx=0.1, streaks=0.05, subdural=0.15, csf_blood=0.3),
+        ),
+        self_training_fit=FitConfig(batch=12, steps=2200, checkpoint_steps=100, validate_steps=550),
     )
 
 
@@ -95,6 +101,10 @@ def smoke() -> PipelineConfig:
         batches=BatchConfig(lesion_share=0.7, patches=((0, 96),)),
         segmentation_fit=FitConfig(
             batch=8, steps=60, checkpoint_steps=10, log_steps=5, picture_steps=20, validate_steps=30
+        ),
+        self_training=SelfTrainingConfig(rounds=1),
+        self_training_fit=FitConfig(
+            batch=8, steps=20, checkpoint_steps=10, log_steps=5, picture_steps=20, validate_steps=10
         ),
         selection=SelectionConfig(slices=24),
         validation_share=0.25,

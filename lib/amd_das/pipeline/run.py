@@ -25,9 +25,10 @@ SHARES: Final[Mapping[str, float]] = {
     "source": 4.0,
     "target": 4.0,
     "matching": 1.0,
-    "synthesis": 50.0,
+    "synthesis": 30.0,
     "translation": 3.0,
-    "segmentation": 37.0,
+    "segmentation": 25.0,
+    "self_training": 40.0,
     "publication": 1.0,
 }
 """The steps in order, with their usual parts of the time."""
@@ -91,7 +92,9 @@ def _steps_of(config: PipelineConfig, until: str) -> list[str]:
     if until not in STEPS:
         raise ConfigError(f"no step {until!r}; expected one of {', '.join(STEPS)}")
     steps = STEPS[: STEPS.index(until) + 1]
-    unused = () if config.train_on == "pseudo_ct" else ("synthesis", "translation")
+    unused = set() if config.train_on == "pseudo_ct" else {"synthesis", "translation"}
+    if config.self_training is None or config.train_on == "ct":
+        unused.add("self_training")
     return [name for name in steps if name not in unused]
 
 
@@ -137,6 +140,7 @@ def run(
         "synthesis": lambda: stages.synthesis(context, done),
         "translation": lambda: stages.translation(context, done),
         "segmentation": lambda: stages.segmentation(context, done),
+        "self_training": lambda: stages.self_training(context, done),
         "publication": lambda: stages.publication(context, done, model_dir),
     }
     with parallel.processes(), only_one(workdir):

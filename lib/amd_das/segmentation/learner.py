@@ -84,6 +84,12 @@ class AdaptationLearner(Learner):
         """What should be judged, kept and used: the average, or the FCN where there is none."""
         return self.fcn if self.average is None else self.average.module
 
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Take an FCN's state, of the same sizes, in place of the random start."""
+        self.fcn.load_state_dict(weights)
+        if self.average is not None:
+            self.average.module.load_state_dict(weights)
+
     def step(self, batch: AdaptationBatch, step: int, total: int) -> dict[str, float]:
         """Update the FCN on both domains, then each discriminator; see `Learner.step`."""
         factor = learning_rate_factor(self.config, step, total)

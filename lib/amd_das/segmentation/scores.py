@@ -131,9 +131,14 @@ def bright_clusters(images: np.ndarray) -> np.ndarray:
     return uniform_filter(images.astype(np.float32), size=(0, _CLUSTER, _CLUSTER), mode="constant") > LESION_ABOVE
 
 
-@torch.no_grad()
 def predict(network: nn.Module, image: Tensor, threshold: float) -> Tensor:
-    """(N, 1, H, W) float in [-1, 1] on the CPU → (N, H, W) bool on the CPU, True where lesion.
+    """(N, 1, H, W) float in [-1, 1] on the CPU → (N, H, W) bool on the CPU, True where lesion."""
+    return probabilities(network, image) >= threshold
+
+
+@torch.no_grad()
+def probabilities(network: nn.Module, image: Tensor) -> Tensor:
+    """(N, 1, H, W) float in [-1, 1] on the CPU → (N, H, W) float32 in [0, 1] on the CPU, 0 beyond all brains.
 
     The network is left in the mode it was in. Empty margins common to all slices are not computed. In bf16 where the
     device multiplies it in hardware.
@@ -148,9 +153,9 @@ def predict(network: nn.Module, image: Tensor, threshold: float) -> Tensor:
             logits = network(image[..., rows, columns].to(device)).logits
     finally:
         network.train(before)
-    pred = torch.zeros(image.shape[0], *image.shape[2:], dtype=torch.bool)
-    pred[:, rows, columns] = (torch.sigmoid(logits[:, 0].float()) >= threshold).cpu()
-    return pred
+    found = torch.zeros(image.shape[0], *image.shape[2:])
+    found[:, rows, columns] = torch.sigmoid(logits[:, 0].float()).cpu()
+    return found
 
 
 def _extent(seen: Tensor) -> slice:

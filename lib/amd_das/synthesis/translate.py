@@ -12,6 +12,7 @@ from scipy.ndimage import binary_fill_holes
 
 from amd_das.errors import NotFoundError, TrainingError, TrainingStopped
 from amd_das.networks.generator import GeneratorConfig, SharedGenerators
+from amd_das.networks.weights import digest
 from amd_das.preprocessing.window import from_network
 from amd_das.slices import SliceStore, SliceWriter, lesion_pixels, network_image
 from amd_das.synthesis.learner import AVERAGE, GENERATOR, SynthesisLearner
@@ -113,15 +114,6 @@ def trained_generators(workdir: Path) -> SharedGenerators:
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise checkpoints.foreign(path, f"its generators cannot be built: {error}") from error
     return generators.eval()
-
-
-def digest(generators: SharedGenerators) -> str:
-    """Hex; of all weights."""
-    found = hashlib.sha256()
-    for name, tensor in sorted(generators.state_dict().items()):
-        found.update(name.encode())
-        found.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()
 
 
 @torch.inference_mode()

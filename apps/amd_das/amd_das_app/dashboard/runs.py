@@ -17,7 +17,7 @@ from amd_das_app.requests.names import quoted
 
 logger = logging.getLogger(__name__)
 
-CURVED: Final = ("segmentation", "synthesis", "fine_tuning")
+CURVED: Final = ("self_training", "segmentation", "synthesis", "fine_tuning")
 """Steps that leave a history."""
 
 TRANSLATION, SOURCE = "translation", "source"

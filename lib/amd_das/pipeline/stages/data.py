@@ -1,0 +1,121 @@
+"""The first steps: slices of both domains, and which of them are alike."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
+
+from amd_das.datasets import CaseFiles
+from amd_das.errors import TrainingStopped
+from amd_das.matching import match, write_sheet
+from amd_das.pacs.config import PacsConfig
+from amd_das.phantom.files import Kind, write_cases
+from amd_das.pipeline.places import cases_of
+from amd_das.pipeline.stages.common import MATCHES, SLICES, Context, Done, keys, store_of
+from amd_das.pipeline.steps import Report, Step
+from amd_das.slices import Domain
+from amd_das.slices.prepare import prepare
+
+FIRST_SEEDS: Final[Mapping[Kind, int]] = {"flair": 200_000, "ct": 100_000}
+"""Of the phantom heads; those of the test set and the samples are far below."""
+
+PHANTOMS, SHEET = "phantoms", "pairs.png"
+
+
+def source(context: Context, folder: Path | None) -> Step:
+    """Slices of labelled MRI."""
+    return _prepared(context, "source", "flair", folder, context.config.source_heads, labelled=True)
+
+
+def target(context: Context, place: Path | PacsConfig | None) -> Step:
+    """Slices of CT; with labels only for the supervised bound."""
+    labelled = context.config.train_on == "ct"
+    return _prepared(context, "target", "ct", place, context.config.target_heads, labelled=labelled)
+
+
+def _prepared(
+    context: Context, domain: Domain, kind: Kind, place: Path | PacsConfig | None, heads: int, *, labelled: bool
+) -> Step:
+    config = replace(context.config.prepare, validation_share=context.config.validation_share)
+    if place is None:
+        if domain == "source":
+            config = replace(config, source_slices=(0, 154))  # phantoms hold few slices, over the whole brain
+        data: Any = {"phantom": kind, "first_seed": FIRST_SEEDS[kind], "heads": heads}
+    else:
+        data = sorted(stamp for case in cases_of(place, domain, labelled=labelled) for stamp in _stamps(case))
+
+    def make(output: Path, report: Report) -> Mapping[str, Any]:
+        cases = place or _rendered(context, output / PHANTOMS, kind, heads, report)
+        masks = output / PHANTOMS / "masks" if place is None and labelled and domain == "target" else None
+        before = heads if place is None else 0
+
+        def tell(done: int, total: int, case: str) -> None:
+            report(before + done, before + total)
+
+        outcome = prepare(
+            cases_of(cases, domain, labelled=labelled, masks=masks),
+            output / SLICES,
+            domain,
+            config,
+            processes=context.processes,
+            progress=tell,
+            should_stop=context.should_stop,
+            split=output.parent / f"split-{domain}.json",
+        )
+        shutil.rmtree(output / PHANTOMS, ignore_errors=True)  # with the masks, which the target must not have
+        return {"cases": outcome.cases, "slices": outcome.slices, "failures": dict(outcome.failures)}
+
+    inputs = {"data": data, "labelled": labelled, "prepare": config.record(domain)}
+    return Step(name=domain, inputs=inputs, make=make)
+
+
+def _stamps(case: CaseFiles) -> list[list[Any]]:
+    if case.remote is not None:
+        return [[case.remote.stamp]]
+    return [_stamp(path) for path in (*(case.series or (case.image,)), *((case.mask,) if case.mask else ()))]
+
+
+def _stamp(path: Path) -> list[Any]:
+    state = path.stat()
+    return [path.name, state.st_size, state.st_mtime_ns]
+
+
+def _rendered(context: Context, folder: Path, kind: Kind, heads: int, report: Report) -> Path:
+    def after(done: int) -> None:
+        if context.should_stop():
+            raise TrainingStopped(f"stopped after {done} of {heads} phantom heads; start again to continue")
+        report(done, 2 * heads)
+
+    write_cases(
+        count=heads,
+        kind=kind,
+        format="nifti",
+        seed=FIRST_SEEDS[kind],
+        directory=folder,
+        for_training=True,
+        resume=True,
+        processes=context.processes,
+        after=after,
+    )
+    return folder
+
+
+def matching(context: Context, done: Done) -> Step:
+    """Which MRI and CT are alike (section 3.1.4)."""
+    config = context.config.matching
+
+    def make(output: Path, report: Report) -> Mapping[str, Any]:
+        source, target = store_of(done, "source"), store_of(done, "target")
+        matches = match(
+            source,
+            target,
+            config,
+            progress=lambda count, total, what: report(count, total),
+            should_stop=context.should_stop,
+        )
+        matches.save(output / MATCHES)
+        write_sheet(source, target, matches, output / SHEET)
+        return {"source": len(source), "target": len(target), "matched_source": len(matches.matched_source)}
+
+    return Step(name="matching", inputs={"config": asdict(config), **keys(done, "source", "target")}, make=make)

@@ -1,0 +1,191 @@
+"""Stage 2, and the self-training after it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from amd_das.errors import ConfigError
+from amd_das.files import write_whole
+from amd_das.pipeline.config import PipelineConfig
+from amd_das.pipeline.stages.common import (
+    SLICES,
+    Context,
+    Done,
+    fit_inputs,
+    keys,
+    matches_of,
+    reporting,
+    store_of,
+    trained,
+)
+from amd_das.pipeline.steps import Report, Step
+from amd_das.segmentation.batches import BatchAt, adaptation_batches, split_patients
+from amd_das.segmentation.learner import AdaptationLearner
+from amd_das.segmentation.selection import BEST, BestKeeper, Judge, best_weights
+from amd_das.segmentation.selection import RECORD as SELECTION
+from amd_das.segmentation.self_training import SelfTrainingConfig, mixed_batches, painted_batches, pseudo_labels
+from amd_das.slices import SliceStore
+from amd_das.training import parallel
+from amd_das.training.engine import fit
+from amd_das.training.learner import seeded
+from amd_das.training.progress import ProgressCallback
+from amd_das.training.run import FitConfig
+
+
+def segmentation(context: Context, done: Done) -> Step:
+    """Stage 2: domain-adversarial segmentation (section 3.2), the checkpoint chosen without target labels."""
+    config = context.config
+
+    def make(output: Path, report: Report) -> Mapping[str, Any]:
+        data = _data(config, done)
+        with seeded(config.seed):
+            learner = AdaptationLearner(config.segmentation)
+        batches = adaptation_batches(
+            data.source, data.target, data.chosen, config.batches, config.seed, target_indices=data.target_chosen
+        )
+        return _learn(context, learner, batches, config.segmentation_fit, data, output, reporting(report))
+
+    inputs = {
+        "config": asdict(config.segmentation),
+        "batches": asdict(config.batches),
+        "fit": fit_inputs(config.segmentation_fit),
+        "selection": asdict(config.selection),
+        "matched": config.matched,
+        "validation_share": config.validation_share,
+        **({} if config.source_slices == "as_matched" else {"source_slices": config.source_slices}),
+        "seed": config.seed,
+        **keys(done, _learn_from(config), "matching", "target"),
+    }
+    return Step(name="segmentation", inputs=inputs, make=make, together=True)
+
+
+def self_training(context: Context, done: Done) -> Step:
+    """After stage 2, in rounds: the target is predicted, and learnt from where the network is sure (Meng 2022)."""
+    config = context.config
+    settings, fitting = config.self_training, config.self_training_fit
+    if settings is None or fitting is None:
+        raise ConfigError("self_training and self_training_fit: expected settings of both, or the step left out")
+    learning = replace(config.segmentation, adversarial_weight=0.0, learning_rate=settings.learning_rate)
+
+    def make(output: Path, report: Report) -> Mapping[str, Any]:
+        data, best = _data(config, done), done["segmentation"].folder
+        summaries, total = [dict(done["segmentation"].summary)], settings.rounds * fitting.steps
+        for number in range(settings.rounds):
+            folder, before = output / f"round-{number + 1}", number * fitting.steps
+            with seeded(config.seed + number):
+                learner = AdaptationLearner(learning)
+            learner.start_from(best_weights(best))
+            if not parallel.rank():
+                report(before, total, message=f"self-training, round {number + 1} of {settings.rounds}")
+                pseudo_labels(
+                    learner.network,
+                    data.target,
+                    data.target_chosen,
+                    folder / SLICES,
+                    settings,
+                    device=fitting.device,
+                    progress=lambda cases, count, before=before: report(before, total),  # type: ignore[misc]
+                    should_stop=context.should_stop,
+                )
+            parallel.wait()
+            labelled = SliceStore.open(folder / SLICES)
+            if not len(labelled):
+                message = f"round {number + 1}: sure of no target slice, so there is nothing to learn from"
+                report(total, total, message=message)
+                summaries.append({**summaries[-1], "seconds": 0.0, "messages": [message]})
+                break
+            batches = _mixed(config, data, labelled, settings, config.seed + number)
+            progress = reporting(report, before=before, total=total)
+            summaries.append(_learn(context, learner, batches, fitting, data, folder, progress))
+            parallel.wait()
+            best = folder
+        if parallel.rank():
+            return {}
+        write_whole(output / BEST, (best / BEST).read_bytes())
+        return {**summaries[-1], "seconds": sum(summary["seconds"] for summary in summaries[1:])}
+
+    inputs = {
+        "config": asdict(settings),
+        "fit": fit_inputs(fitting),
+        "batches": asdict(config.batches),
+        "seed": config.seed,
+        **keys(done, "segmentation"),
+    }
+    return Step(name="self_training", inputs=inputs, make=make, together=True)
+
+
+class _Data(NamedTuple):
+    """What is learnt from, and what judges."""
+
+    source: SliceStore
+    chosen: np.ndarray
+    held: np.ndarray
+    target: SliceStore
+    target_chosen: np.ndarray
+    target_held: np.ndarray
+
+
+def _learn_from(config: PipelineConfig) -> str:
+    return {"pseudo_ct": "translation", "mri": "source", "ct": "target"}[config.train_on]
+
+
+def _data(config: PipelineConfig, done: Done) -> _Data:
+    source, target = store_of(done, _learn_from(config)), store_of(done, "target")
+    chosen, held = split_patients(source, config.validation_share, config.seed)
+    if config.train_on != "ct":
+        chosen = _source_slices(chosen, matches_of(done).matched_source, config)
+    return _Data(source, chosen, held, target, *split_patients(target, config.validation_share, config.seed))
+
+
+def _learn(
+    context: Context,
+    learner: AdaptationLearner,
+    batches: BatchAt,
+    fitting: FitConfig,
+    data: _Data,
+    output: Path,
+    progress: ProgressCallback,
+) -> dict[str, Any]:
+    """Train, keep the best, and say what came of it; nothing is said by any process but the first."""
+    judge = Judge((data.source, data.held), (data.target, data.target_held), context.config.selection)
+    record = fit(
+        learner,
+        batches,
+        fitting,
+        output,
+        progress=progress,
+        should_stop=context.should_stop,
+        validate=BestKeeper(learner, judge, output),
+    )
+    if parallel.rank():
+        return {}
+    selection = json.loads((output / SELECTION).read_text())
+    best = next(line for line in selection["history"] if line["step"] == selection["best"]["step"])
+    return {**trained(record), "slices": len(data.chosen), "criterion": judge.criterion, "best": best}
+
+
+def _mixed(
+    config: PipelineConfig, data: _Data, labelled: SliceStore, settings: SelfTrainingConfig, seed: int
+) -> BatchAt:
+    """Batches of pseudo-CT and of target slices with what was predicted on them."""
+    batches = replace(config.batches, augment_target=False)
+    source = adaptation_batches(data.source, data.target, data.chosen, batches, seed, target_indices=data.target_chosen)
+    target = painted_batches(labelled, settings, config.batches.augment, seed, patch=config.batches.patch)
+    return mixed_batches(source, target, settings.share)
+
+
+def _source_slices(chosen: np.ndarray, matched: np.ndarray, config: PipelineConfig) -> np.ndarray:
+    """(n,) slices that may be learnt from → those that are, ascending."""
+    which = config.source_slices
+    fits = np.intersect1d(chosen, matched)
+    if which == "as_matched":
+        return fits if config.matched else chosen
+    pool = np.setdiff1d(chosen, matched) if "unmatched" in which else chosen
+    if not which.startswith("random"):
+        return pool
+    count = min(len(fits), len(pool))
+    return np.sort(np.random.default_rng([config.seed, len(pool)]).permutation(pool)[:count])

@@ -1,0 +1,72 @@
+"""One slice that is being painted, and what every brush needs."""
+
+from typing import Final
+
+import numpy as np
+from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter
+
+GREY_PER_HU: Final = 2.55
+"""Grey values of a slice store per HU."""
+
+CSF_BELOW_HU: Final = 15.0
+EDGE_PX: Final = 0.7
+"""Blur of what is painted, as slices average over the border."""
+
+_LEAST_BRAIN_PX: Final = 500
+"""A tip of the brain has room for nothing."""
+
+
+def texture(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Of clotted blood, HU."""
+    return gaussian_filter(rng.standard_normal(shape), 1.2) * 6
+
+
+def brain_of(image: np.ndarray) -> np.ndarray | None:
+    """The inside of a slice, (H, W) uint8 → bool; None where there is too little of it to paint on."""
+    brain = binary_fill_holes(image > 0)
+    return brain if brain.sum() >= _LEAST_BRAIN_PX else None
+
+
+def to_grey(hu: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """(H, W) HU → uint8 of a slice store: at least 1 inside the brain, 0 outside."""
+    changed = np.clip(np.rint(hu * GREY_PER_HU), 1, 255).astype(np.uint8)
+    return np.where(brain, changed, 0).astype(np.uint8)
+
+
+class Canvas:
+    """One slice that is being painted."""
+
+    def __init__(self, hu: np.ndarray, lesion: np.ndarray, brain: np.ndarray, rng: np.random.Generator) -> None:
+        """Of (H, W): ``hu`` float, ``lesion`` and ``brain`` bool."""
+        self.hu, self.lesion, self.brain, self.rng = hu, lesion, brain, rng
+        self.depth = distance_transform_edt(brain)
+        """Pixels from the outside."""
+
+        self.rows, self.columns = np.indices(hu.shape, dtype=np.float32)
+        inside = np.argwhere(brain)
+        self.middle, self.half = inside.mean(0), (inside.max(0) - inside.min(0)) / 2
+
+    def cover(self, region: np.ndarray, hu: float, *, under_lesion: bool = False) -> None:
+        """Make a region as bright as this, with a soft edge and some texture; it is no lesion then."""
+        if under_lesion:
+            region = region & ~self.lesion
+        else:
+            self.lesion = self.lesion & ~region
+        share = gaussian_filter(region.astype(np.float32), EDGE_PX)
+        self.hu = self.hu + (hu + texture(self.hu.shape, self.rng) - self.hu) * share
+
+    def somewhere(self, where: np.ndarray) -> tuple[int, int] | None:
+        """A random pixel of a region."""
+        places = np.argwhere(where)
+        return tuple(places[self.rng.integers(len(places))]) if len(places) else None
+
+    def bar(self, centre: tuple[float, float], length: float, width: float, angle: float) -> np.ndarray:
+        """An ellipse of these axes in pixels; angle in radians from front to back."""
+        return self.brain & (self.reach(centre, length, width, angle) < 1)
+
+    def reach(self, centre: tuple[float, float], length: float, width: float, angle: float) -> np.ndarray:
+        """(H, W) squared distance from the centre in units of such an ellipse: 1 on its edge."""
+        down, across = self.rows - centre[0], self.columns - centre[1]
+        along = down * np.cos(angle) + across * np.sin(angle)
+        beside = -down * np.sin(angle) + across * np.cos(angle)
+        return (2 * along / length) ** 2 + (2 * beside / width) ** 2

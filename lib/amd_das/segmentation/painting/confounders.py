@@ -1,0 +1,110 @@
+"""What a segmenter takes for a bleed in the brain's tissue and is none: each brush lays one kind over a slice."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from scipy.ndimage import binary_dilation, gaussian_filter, label
+
+from amd_das.segmentation.painting.canvas import CSF_BELOW_HU, Canvas
+
+
+def _bone(canvas: Canvas) -> None:
+    rng = canvas.rng
+    for _ in range(rng.integers(1, 4)):
+        place = canvas.somewhere(canvas.brain & (canvas.depth < rng.choice([4, 12, 25])))
+        if place is not None:
+            region = canvas.bar(place, rng.uniform(6, 36), rng.uniform(3, 11), rng.uniform(0, np.pi))
+            canvas.cover(region, rng.choice([110.0, rng.uniform(70, 110)]))
+
+
+def _calcium(canvas: Canvas) -> None:
+    rng = canvas.rng
+    for _ in range(rng.integers(1, 4)):
+        place = canvas.somewhere(canvas.brain)
+        if place is not None:
+            size = rng.uniform(2, 9)
+            region = canvas.bar(place, size * rng.uniform(1, 1.8), size, rng.uniform(0, np.pi))
+            canvas.cover(region & ~canvas.lesion, rng.choice([110.0, rng.uniform(80, 110)]))
+
+
+def _falx(canvas: Canvas) -> None:
+    rng = canvas.rng
+    hu, tilt = rng.uniform(38, 80), rng.normal(0, 0.06)
+    front, back = sorted(rng.uniform(-1.1, 1.1, 2) * canvas.half[0])
+    middle = canvas.middle[1] + rng.normal(0, 2)
+    down = canvas.rows - canvas.middle[0]
+    bow = rng.normal(0, 3) * (1 - (down / max(canvas.half[0], 1)) ** 2)
+    beside = np.abs(canvas.columns - middle - tilt * down - bow)
+    sheet = canvas.brain & (beside < rng.uniform(0.6, 1.8)) & (down > front) & (down < back)
+    canvas.cover(sheet, hu, under_lesion=True)
+    for end in (-1, 1):  # the sagittal sinus in front and behind
+        if rng.random() < 0.5:
+            column = middle + end * tilt * canvas.half[0]
+            row = canvas.middle[0] + end * canvas.half[0] * rng.uniform(0.93, 1.0)
+            canvas.cover(canvas.bar((row, column), rng.uniform(5, 14), rng.uniform(4, 12), 0.0), rng.uniform(45, 75))
+    if rng.random() < 0.4:  # the tentorium's edge, or a transverse sinus
+        place = canvas.somewhere(canvas.brain & (canvas.depth < 25) & (canvas.rows > canvas.middle[0]))
+        if place is not None:
+            region = canvas.bar(place, rng.uniform(20, 70), rng.uniform(2, 6), rng.normal(0, 0.9))
+            canvas.cover(region, rng.uniform(42, 75), under_lesion=True)
+
+
+def _streaks(canvas: Canvas) -> None:
+    rng = canvas.rng
+    place = canvas.somewhere(canvas.brain & (canvas.depth < 20))
+    if place is None:
+        return
+    down, across = canvas.rows - place[0], canvas.columns - place[1]
+    angle, distance = np.arctan2(across, down), np.hypot(down, across)
+    rays = sum(
+        np.sin(n * angle + rng.uniform(0, 2 * np.pi)) * rng.uniform(0.3, 1) for n in rng.integers(5, 40, 4).tolist()
+    )
+    reach = np.exp(-distance / rng.uniform(20, 70))
+    canvas.hu = canvas.hu + rng.uniform(15, 60) * rays * reach
+    if rng.random() < 0.7:
+        canvas.cover(canvas.bar(place, rng.uniform(3, 10), rng.uniform(3, 10), 0.0), 110.0)
+
+
+def _subdural(canvas: Canvas) -> None:
+    rng = canvas.rng
+    angle = np.arctan2(canvas.columns - canvas.middle[1], canvas.rows - canvas.middle[0])
+    away = np.abs((angle - rng.uniform(-np.pi, np.pi) + np.pi) % (2 * np.pi) - np.pi)
+    lens = rng.random() < 0.4
+    thickest, half = (
+        (rng.uniform(8, 30), rng.uniform(0.3, 0.7)) if lens else (rng.uniform(3, 20), rng.uniform(0.5, 1.7))
+    )
+    thickness = thickest * np.clip(1 - (away / half) ** 2, 0, None)
+    canvas.cover(canvas.brain & (canvas.depth < thickness), rng.uniform(42, 90))
+
+
+def _csf_blood(canvas: Canvas) -> None:
+    rng = canvas.rng
+    dark = canvas.brain & (gaussian_filter(canvas.hu, 0.8) < CSF_BELOW_HU) & (canvas.depth > 2)
+    dark &= ~binary_dilation(canvas.lesion, iterations=6)  # the dark rim that pseudo-CT often have is no CSF
+    spaces, count = label(dark)
+    if not count:
+        return
+    hu = rng.uniform(42, 80)
+    place = canvas.somewhere(dark)
+    assert place is not None  # there is a space
+    if rng.random() < 0.5:  # cisterns and sulci near some place
+        near = np.hypot(canvas.rows - place[0], canvas.columns - place[1]) < rng.uniform(15, 80)
+        filled = dark & near
+        canvas.cover(binary_dilation(filled) & canvas.brain if rng.random() < 0.5 else filled, hu)
+        return
+    space = binary_dilation(spaces == spaces[place], iterations=int(rng.integers(1, 4)))  # a ventricle, or a part of it
+    rows = canvas.rows[space]
+    level = rows.min() if rng.random() < 0.5 else rng.uniform(rows.min(), rows.max())
+    canvas.cover(space & (canvas.rows >= level) & canvas.brain, hu)
+
+
+CONFOUNDERS: Final[dict[str, Callable[[Canvas], None]]] = {
+    "csf_blood": _csf_blood,
+    "subdural": _subdural,
+    "falx": _falx,
+    "calcium": _calcium,
+    "bone": _bone,
+    "streaks": _streaks,
+}
+"""In the order in which they are painted: what is farther out covers what is farther in."""

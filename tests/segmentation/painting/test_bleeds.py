@@ -1,0 +1,89 @@
+"""Painted bleeds: what is painted is lesion, in ordinary tissue alone; seeds repeat."""
+
+import numpy as np
+import pytest
+from helpers.disc_slices import disc_slices
+from scipy.ndimage import binary_dilation
+
+from amd_das.errors import ConfigError
+from amd_das.segmentation.painting import BleedConfig, add_bleeds
+
+ALWAYS = BleedConfig(chance=1.0)
+Slices = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def slices() -> Slices:
+    """Discs of tissue without a lesion."""
+    return disc_slices(12, lesions=0.0)
+
+
+def painted(slices: Slices, config: BleedConfig = ALWAYS, seed: int = 0) -> Slices:
+    return add_bleeds(*slices, config, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("contusion", [0.0, 1.0])
+def test_what_is_painted_is_lesion_and_brighter(slices: Slices, contusion: float) -> None:
+    images, labels = painted(slices, BleedConfig(chance=1.0, contusion=contusion))
+    assert images.dtype == labels.dtype == np.uint8
+    assert (labels.sum((1, 2)) > 0).sum() >= 9, "few places have no room"
+    inside = labels > 0
+    assert images[inside].mean() > slices[0][inside].mean() + 20
+    far = ~np.stack([binary_dilation(mask, iterations=3) for mask in inside])
+    brighter = images.astype(int) - slices[0] > 30
+    assert not brighter[far].any(), "nothing bright is left without its outline"
+
+
+def test_contusions_lie_at_the_surface_and_are_in_pieces(slices: Slices) -> None:
+    def shape(contusion: float) -> tuple[float, float]:
+        """Of lesion pixels: their part that borders on others, and mean distance from the middle."""
+        _, labels = painted(slices, BleedConfig(chance=1.0, contusion=contusion), seed=2)
+        rows = np.argwhere(labels)[:, 1:]
+        edge = sum((mask & binary_dilation(mask == 0)).sum() for mask in labels > 0) / labels.sum()
+        return edge, float(np.hypot(*(rows - 120).T).mean())
+
+    (patchy, outside), (solid, inside) = shape(1.0), shape(0.0)
+    assert patchy > solid
+    assert outside > inside
+
+
+def test_other_blood_and_bone_are_not_painted_over(slices: Slices) -> None:
+    images = slices[0].copy()
+    images[:, :, :110][images[:, :, :110] > 0] = 170  # one side is as bright as blood
+    again, labels = painted((images, slices[1]))
+    assert not labels[:, :, :106].any()
+    assert np.abs(again[:, :, :100].astype(int) - images[:, :, :100]).max() <= 1
+
+
+def test_lesions_that_are_there_stay() -> None:
+    images, labels = disc_slices(8, lesions=1.0)
+    _, more = painted((images, labels))
+    assert (more >= labels).all()
+    assert more.sum() > labels.sum()
+
+
+def test_a_chance_of_none_changes_nothing(slices: Slices) -> None:
+    images, labels = painted(slices, BleedConfig(chance=0.0))
+    assert np.array_equal(images, slices[0])
+    assert np.array_equal(labels, slices[1])
+
+
+def test_the_outside_stays_outside_and_the_same_seed_paints_the_same(slices: Slices) -> None:
+    first, second, other = (painted(slices, seed=seed) for seed in (4, 4, 5))
+    assert not first[0][slices[0] == 0].any()
+    assert not first[1][slices[0] == 0].any()
+    assert all(np.array_equal(one, two) for one, two in zip(first, second, strict=True))
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_a_sliver_of_brain_is_left_alone() -> None:
+    images = np.zeros((1, 64, 64), np.uint8)
+    images[0, 30:34, 30:34] = 80
+    again, labels = painted((images, np.zeros_like(images)))
+    assert np.array_equal(again, images)
+    assert not labels.any()
+
+
+def test_a_chance_is_a_chance() -> None:
+    with pytest.raises(ConfigError, match=r"contusion 1\.5"):
+        BleedConfig(contusion=1.5)
