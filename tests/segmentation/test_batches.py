@@ -10,7 +10,7 @@ from helpers.disc_slices import disc_store
 
 from amd_das.errors import ConfigError, TrainingError
 from amd_das.segmentation.augment import NONE, RICH
-from amd_das.segmentation.batches import BatchConfig, Deck, adaptation_batches, split_patients
+from amd_das.segmentation.batches import BatchConfig, adaptation_batches, split_patients
 from amd_das.slices import SliceStore, network_image, network_label
 
 PLAIN = BatchConfig(augment=NONE)
@@ -97,13 +97,6 @@ def test_patches_grow_at_their_step(stores: tuple[SliceStore, SliceStore]) -> No
     config = BatchConfig(patches=((0, 32), (4, 64)))
     batch_at = adaptation_batches(*stores, every(stores[0]), config, 0)
     assert [batch_at(step, 1).target.shape[-1] for step in (0, 3, 4, 9)] == [32, 32, 64, 64]
-
-
-def test_a_deck_deals_across_epochs() -> None:
-    deck = Deck(np.arange(5), (0,))
-    dealt = deck.deal(np.arange(20))
-    assert all(sorted(part) == list(range(5)) for part in dealt.reshape(4, 5).tolist())
-    assert np.array_equal(deck.deal(np.array([13, 2, 7])), dealt[[13, 2, 7]])
 
 
 def test_no_patient_is_on_both_sides(stores: tuple[SliceStore, SliceStore]) -> None:

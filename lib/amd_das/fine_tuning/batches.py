@@ -13,7 +13,7 @@ from torch import Tensor
 from amd_das.errors import TrainingError
 from amd_das.fine_tuning.config import FineTuneConfig
 from amd_das.segmentation.augment import augment
-from amd_das.segmentation.batches import Deck
+from amd_das.segmentation.decks import Deck, Rows, dealt
 from amd_das.slices import SliceStore
 
 _CT, _PSEUDO_CT, _CHANGES, _WRONG = range(11, 15)  # keep what is drawn for each apart
@@ -28,9 +28,6 @@ class LabelledBatch(NamedTuple):
     label: Tensor
     """(N, 1, P, P) float32, 0 or 1."""
 
-
-Rows = Callable[[np.ndarray], np.ndarray]
-"""(n,) positions of an endless sequence → (n,) slices."""
 
 Slices = tuple[SliceStore, np.ndarray]
 """A labelled store, and (n,) of its slices."""
@@ -82,17 +79,3 @@ def mixed(store: SliceStore, indices: np.ndarray, share: float, seed: tuple[int,
     if not share or shows.all() or not shows.any():
         return Deck(indices, seed).deal
     return dealt(share, Deck(indices[shows], (*seed, 1)).deal, Deck(indices[~shows], (*seed, 2)).deal)
-
-
-def dealt(share: float, first: Rows, second: Rows) -> Rows:
-    """Of any run of positions, this share from the first sequence and the rest from the second, each in its order."""
-
-    def rows(positions: np.ndarray) -> np.ndarray:
-        before, after = (np.floor(places * share).astype(np.int64) for places in (positions, positions + 1))
-        is_first = after > before
-        found = np.empty(len(positions), np.int64)
-        found[is_first] = first(before[is_first])
-        found[~is_first] = second((positions - before)[~is_first])
-        return found
-
-    return rows

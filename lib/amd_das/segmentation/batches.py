@@ -15,6 +15,7 @@ from amd_das.datasets.splits import FILE_NAME as SPLIT
 from amd_das.datasets.splits import known
 from amd_das.errors import ConfigError, TrainingError
 from amd_das.segmentation.augment import NONE, PAPER, AugmentConfig, augment
+from amd_das.segmentation.decks import Deck, Rows, dealt
 from amd_das.segmentation.painting import UNPAINTED, PaintConfig, paint
 from amd_das.slices import SliceStore, bright_pixels
 
@@ -69,26 +70,6 @@ class BatchConfig:
         return next((side for start, side in reversed(self.patches) if start <= step), None)
 
 
-class Deck:
-    """Items shuffled anew each time all have been dealt; what lies where depends on the seed alone."""
-
-    def __init__(self, items: np.ndarray, seed: tuple[int, ...]) -> None:
-        """``items`` (n,), at least one; ``seed`` of non-negative numbers."""
-        self.items, self._seed = items, seed
-        self._shuffled: tuple[int, np.ndarray] = (-1, items)
-
-    def deal(self, positions: np.ndarray) -> np.ndarray:
-        """The items at (k,) positions of the endless sequence."""
-        epochs, places = np.divmod(positions, len(self.items))
-        dealt = np.empty(len(positions), self.items.dtype)
-        for epoch in np.unique(epochs):
-            if self._shuffled[0] != epoch:
-                rng = np.random.default_rng([*self._seed, int(epoch)])
-                self._shuffled = (int(epoch), rng.permutation(self.items))
-            dealt[epochs == epoch] = self._shuffled[1][places[epochs == epoch]]
-        return dealt
-
-
 BatchAt = Callable[[int, int], AdaptationBatch]
 """(step, batch size) → the batch of that step."""
 
@@ -129,12 +110,13 @@ def adaptation_batches(
 
     def batch_at(step: int, size: int) -> AdaptationBatch:
         patch = config.patch(step)
-        rows = source_at(step * size, size)
+        positions = np.arange(step * size, (step + 1) * size)
+        rows = source_at(positions)
         rng = np.random.default_rng([seed, _PAINT, step])
         painted, lesions = paint(source.images[rows], source_labels[rows], config.paint, rng)
         rng = np.random.default_rng([seed, _CHANGES, _SOURCE, step])
         image, label = augment(painted, lesions, config.augment, rng, patch=patch)
-        seen = target.images[target_deck.deal(np.arange(step * size, (step + 1) * size))]
+        seen = target.images[target_deck.deal(positions)]
         rng = np.random.default_rng([seed, _CHANGES, _TARGET, step])
         changed, _ = augment(seen, bright_pixels(seen), target_changes, rng, patch=patch)
         return AdaptationBatch(image, label, changed)
@@ -142,29 +124,16 @@ def adaptation_batches(
     return batch_at
 
 
-def _source_rows(
-    lesion_px: np.ndarray, indices: np.ndarray, share: float | None, seed: int
-) -> Callable[[int, int], np.ndarray]:
-    """(first position, count) → (count,) slices; in any run of them the share of lesions is as asked for."""
+def _source_rows(lesion_px: np.ndarray, indices: np.ndarray, share: float | None, seed: int) -> Rows:
+    """The order of the source's slices; in any run of them the share of lesions is as asked for."""
     if share is None:
-        whole = Deck(indices, (seed, _SOURCE))
-        return lambda start, count: whole.deal(np.arange(start, start + count))
+        return Deck(indices, (seed, _SOURCE)).deal
     kinds = [indices[lesion_px[indices] > 0], indices[lesion_px[indices] == 0]]
     for kind, part, name in zip(kinds, (share, 1 - share), ("a", "no"), strict=True):
         if part > 0 and not len(kind):
             raise TrainingError(f"none of {len(indices)} source slices shows {name} lesion, but {part:.0%} should")
     lesions, others = (Deck(kind, (seed, _SOURCE, number)) for number, kind in enumerate(kinds))
-
-    def rows(start: int, count: int) -> np.ndarray:
-        positions = np.arange(start, start + count + 1)
-        before = np.floor(positions * share).astype(np.int64)  # lesions among all earlier positions
-        shows = np.diff(before) > 0
-        found = np.empty(count, indices.dtype)
-        found[shows] = lesions.deal(before[:-1][shows])
-        found[~shows] = others.deal((positions - before)[:-1][~shows])
-        return found
-
-    return rows
+    return dealt(share, lesions.deal, others.deal)
 
 
 def split_patients(store: SliceStore, validation_share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from amd_das.errors import ConfigError, TrainingError, TrainingStopped
 from amd_das.networks.weights import digest
 from amd_das.segmentation.augment import AugmentConfig, augment
-from amd_das.segmentation.batches import AdaptationBatch, BatchAt, Deck
+from amd_das.segmentation.batches import AdaptationBatch, BatchAt
+from amd_das.segmentation.decks import Deck
 from amd_das.segmentation.painting import UNPAINTED, BleedConfig, PaintConfig, add_bleeds, paint
 from amd_das.segmentation.scores import chunks, probabilities, views
 from amd_das.slices import SliceStore, SliceWriter, lesion_pixels, network_image
