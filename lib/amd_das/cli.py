@@ -191,6 +191,7 @@ def _reproduce(args: argparse.Namespace) -> int:
         args.preset,
         args.workdir,
         _say,
+        seeds=args.seeds,
         source=args.source,
         target=_scans(args.target) if args.target else None,
         test=args.test,
@@ -465,11 +466,17 @@ def _parser() -> argparse.ArgumentParser:
         parents=[shared],
         help="train and score the rows of one of the paper's tables",
         description="Train and score every row of a table of the paper with given data, and print the paper's Dice "
-        "beside ours. Without folders phantoms stand in. Run again, it goes on where it was.",
+        "beside ours; `ablation` is the method's parts one after the other, up to what labels are worth. Without "
+        "folders phantoms stand in. Ctrl+C stops after a checkpoint; run again, it goes on where it was.",
         epilog=RESEARCH_NOTICE,
     )
-    reproduce.add_argument("table", choices=("table2", "table3", "table4", "table5"))
-    reproduce.add_argument("--preset", choices=("smoke", "shipped", "paper"), default="paper", help="(%(default)s)")
+    reproduce.add_argument("table", choices=("table2", "table3", "table4", "table5", "ablation"))
+    reproduce.add_argument(
+        "--preset", choices=("smoke", "small", "shipped", "paper"), default="paper", help="(%(default)s)"
+    )
+    reproduce.add_argument(
+        "--seeds", type=int, nargs="+", default=[0], metavar="N", help="each row is trained with each of them (0)"
+    )
     reproduce.add_argument("--source", type=Path, metavar="DIR", help="labelled MRI (default: phantoms)")
     reproduce.add_argument("--target", metavar="DIR|URL", help="head CT without labels (default: phantoms)")
     reproduce.add_argument("--test", type=Path, metavar="DIR", help="labelled head CT to score on; with --target")

@@ -1,8 +1,8 @@
-"""A network's Dice on labelled slices, in the paper's way and over slices with a lesion alone."""
+"""A network on labelled slices: Dice in the paper's way, over slices with a lesion, over whole heads; false alarms."""
 
-from dataclasses import asdict, dataclass
-from statistics import fmean
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from statistics import fmean, stdev
 
 import numpy as np
 from torch import nn
@@ -16,24 +16,23 @@ _BATCH = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dice:
-    """Percent."""
+class Scores:
+    """Percent; None where there is nothing to score."""
 
     paper_way: float
-    """Mean over all slices, smoothing 1 above and below: empty against empty counts as 100."""
+    """Mean Dice over all slices, smoothing 1 above and below: empty against empty counts as 100."""
 
     lesions: float | None
-    """Mean over the slices that show a lesion, without smoothing; None where there is none."""
+    """Mean Dice over the slices that show a lesion, without smoothing."""
 
-    slices: int
-    lesion_slices: int
+    heads: float | None
+    """Mean Dice over the heads that show a lesion, each as a whole."""
 
-    def record(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return asdict(self)
+    false_slices: float | None
+    """Part of the slices without a lesion on which something is marked."""
 
 
-def score(network: nn.Module, store: SliceStore, indices: np.ndarray | None = None, threshold: float = 0.5) -> Dice:
+def score(network: nn.Module, store: SliceStore, indices: np.ndarray | None = None, threshold: float = 0.5) -> Scores:
     """Score a network.
 
     Args:
@@ -54,23 +53,47 @@ def score(network: nn.Module, store: SliceStore, indices: np.ndarray | None = No
         slice_scores(predict(network, network_image(store.images[some]), threshold).numpy(), store.labels[some])
         for some in chunks(rows, _BATCH)
     ]
-    paper = np.concatenate([one.paper_dice for one in found])
-    shows = np.concatenate([one.pixels_ref > 0 for one in found])
-    dice = np.nan_to_num(np.concatenate([one.dice for one in found])[shows])
-    return Dice(
-        paper_way=round(100 * float(paper.mean()), 2),
-        lesions=round(100 * float(dice.mean()), 2) if shows.any() else None,
-        slices=len(rows),
-        lesion_slices=int(shows.sum()),
+    paper, dice, true, said = (
+        np.concatenate([getattr(one, name) for one in found])
+        for name in ("paper_dice", "dice", "pixels_ref", "pixels_pred")
+    )
+    dice = np.nan_to_num(dice)
+    both = np.where(true > 0, dice * (said + true) / 2, 0)  # by what Dice is
+    in_head = [np.bincount(store.case_index[rows], pixels) for pixels in (both, said, true)]
+    both_h, said_h, true_h = (pixels[in_head[2] > 0] for pixels in in_head)
+    return Scores(
+        paper_way=_percent(paper) or 0.0,
+        lesions=_percent(dice[true > 0]),
+        heads=_percent(2 * both_h / (said_h + true_h)),
+        false_slices=_percent(said[true == 0] > 0),
     )
 
 
-def mean(scores: list[Dice]) -> Dice:
-    """Over folds."""
-    lesions = [one.lesions for one in scores if one.lesions is not None]
-    return Dice(
-        paper_way=round(fmean(one.paper_way for one in scores), 2),
-        lesions=round(fmean(lesions), 2) if lesions else None,
-        slices=sum(one.slices for one in scores),
-        lesion_slices=sum(one.lesion_slices for one in scores),
-    )
+def silence(store: SliceStore) -> Scores:
+    """What a network would score that never marks anything."""
+    px = store.lesion_px
+    zero = 0.0 if px.any() else None
+    none_false = 0.0 if (px == 0).any() else None
+    return Scores(paper_way=_percent(1 / (px + 1)) or 0.0, lesions=zero, heads=zero, false_slices=none_false)
+
+
+def _percent(parts: np.ndarray) -> float | None:
+    return round(100 * float(parts.mean()), 2) if len(parts) else None
+
+
+def mean(scores: Sequence[Scores]) -> Scores:
+    """Over folds or seeds, of those where there was something to score."""
+    return Scores(**_each(scores, fmean, 1))  # type: ignore[arg-type]
+
+
+def deviation(scores: Sequence[Scores]) -> Scores | None:
+    """Standard deviation over seeds; None of fewer than two."""
+    return Scores(**_each(scores, stdev, 2)) if len(scores) > 1 else None  # type: ignore[arg-type]
+
+
+def _each(scores: Sequence[Scores], how: Callable[[list[float]], float], least: int) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for name in (field.name for field in fields(Scores)):
+        values = [value for one in scores if (value := getattr(one, name)) is not None]
+        found[name] = round(how(values), 2) if len(values) >= least else None
+    return found

@@ -1,7 +1,6 @@
-"""Table 5: FCN and MONAI's U-Net on labelled CT, after nothing, after slices of MRI or pseudo-CT, or from AMD-DAS."""
+"""FCN and MONAI's U-Net, trained on labelled slices alone (Table 5)."""
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ from monai.losses import DiceLoss
 from monai.networks.nets import UNet
 from torch import Tensor, nn
 
-from amd_das.errors import TrainingError
+from amd_das.errors import TrainingError, TrainingStopped
 from amd_das.losses import segmentation_loss
 from amd_das.networks.fcn import Fcn
 from amd_das.pipeline.config import PipelineConfig
@@ -20,9 +19,6 @@ from amd_das.slices import SliceStore
 from amd_das.training.device import choose
 from amd_das.training.learner import seeded
 from amd_das.training.progress import StopCheck
-
-FOLDS: Final = 5
-"""By patient (paper)."""
 
 MOMENTUM: Final = 0.7
 """Of SGD (paper)."""
@@ -59,32 +55,27 @@ def build(network: Network, config: PipelineConfig) -> nn.Module:
         return Fcn(fcn) if network == "fcn" else NamedUNet(max(4, fcn.stages[0][0] // 2))
 
 
-def folds(store: SliceStore, count: int = FOLDS) -> list[np.ndarray]:
-    """The slices of each fold; no patient is in two, and each fold gets its share of those who bleed.
-
-    Raises:
-        TrainingError: there are fewer patients than folds.
-    """
-    bleeds: dict[str, bool] = {}
-    for case in store.cases:
-        bleeds[case.patient] = bleeds.get(case.patient, False) or any(case.lesion_px)
-    if len(bleeds) < count:
-        raise TrainingError(
-            f"{store.directory} holds {len(bleeds)} patient(s); {count} folds need at least as many. Add labelled CT"
-        )
-    order = sorted(bleeds, key=lambda one: (not bleeds[one], hashlib.sha256(one.encode()).hexdigest()))
-    fold_of = {patient: number % count for number, patient in enumerate(order)}
-    fold = np.array([fold_of[case.patient] for case in store.cases])[store.case_index]
-    return [np.flatnonzero(fold == number) for number in range(count)]
-
-
 def train(
-    network: nn.Module, store: SliceStore, rows: np.ndarray, config: PipelineConfig, should_stop: StopCheck
+    network: nn.Module,
+    store: SliceStore,
+    rows: np.ndarray,
+    config: PipelineConfig,
+    tell: Callable[[int, int], None],
+    should_stop: StopCheck,
 ) -> Mapping[str, Tensor]:
     """Train on labelled slices with the preset's optimiser, batches and steps; returns the state, on the CPU.
 
+    Args:
+        network: of :func:`build`.
+        store: labelled.
+        rows: (n,) slices to learn from.
+        config: its segmentation and batches.
+        tell: told the step and their number.
+        should_stop: asked before each step.
+
     Raises:
-        TrainingError: it was asked to stop, or the loss is not finite.
+        TrainingStopped: it was asked to; nothing is kept.
+        TrainingError: the loss is not finite.
     """
     fit, stage = config.segmentation_fit, config.segmentation
     place = choose(fit.device, "auto")
@@ -101,7 +92,8 @@ def train(
     dice = DiceLoss(sigmoid=True, batch=True)
     for step in range(fit.steps):
         if should_stop():
-            raise TrainingError("stopped; run again to continue with this row")
+            raise TrainingStopped("stopped; start again to continue with this fold")
+        tell(step, fit.steps)
         batch = batch_at(step, fit.batch)
         image, label = batch.image.to(place.device), batch.label.to(place.device)
         with place.autocast():
