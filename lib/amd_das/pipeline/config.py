@@ -63,7 +63,7 @@ class PipelineConfig:
     """How long and where it is trained."""
 
     self_training: SelfTrainingConfig | None = None
-    """What follows stage 2 (ours, after Meng 2022); None: nothing (paper)."""
+    """What follows stage 2 (ours, after Yang and Wang 2022); None: nothing (paper)."""
 
     self_training_fit: FitConfig | None = None
     """How long and where each of its rounds is trained."""

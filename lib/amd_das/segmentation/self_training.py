@@ -1,6 +1,6 @@
 """Self-training on the target: the FCN's own predictions on real CT, where it is sure of them, are learnt from.
 
-After stage 2, in rounds (Meng 2022: predict on the target, learn from both domains again). What is ours: slices on
+After stage 2, in rounds (Yang and Wang 2022: predict on the target, learn from both domains again). What is ours: slices on
 which the network hesitates are left out instead of being learnt wrongly, and bleeds of known outline are painted into
 the CT slices, so that real CT shows what the predictions alone never would: the bleeds that are missed.
 """
@@ -33,7 +33,7 @@ class SelfTrainingConfig:
     """How the FCN learns from its own predictions. All numbers are ours where nothing else is said."""
 
     rounds: int = 2
-    """How often the target is predicted and learnt from (Meng 2022: 3)."""
+    """How often the target is predicted and learnt from (Yang and Wang 2022: 3)."""
 
     learning_rate: float = 7e-4
     """Peak, in each round."""
