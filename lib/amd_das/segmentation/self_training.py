@@ -1,8 +1,8 @@
 """Self-training on the target: the FCN's own predictions on real CT, where it is sure of them, are learnt from.
 
-After stage 2, in rounds (Yang and Wang 2022: predict on the target, learn from both domains again). What is ours: slices on
-which the network hesitates are left out instead of being learnt wrongly, and bleeds of known outline are painted into
-the CT slices, so that real CT shows what the predictions alone never would: the bleeds that are missed.
+After stage 2, in rounds (Yang and Wang 2022: predict on the target, learn from both domains again). What is ours:
+slices on which the network hesitates are left out instead of being learnt wrongly, and bleeds of known outline are
+painted into the CT slices, so that real CT shows what the predictions alone never would: the bleeds that are missed.
 """
 
 import copy

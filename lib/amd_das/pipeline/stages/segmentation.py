@@ -64,7 +64,7 @@ def segmentation(context: Context, done: Done) -> Step:
 
 
 def self_training(context: Context, done: Done) -> Step:
-    """After stage 2, in rounds: the target is predicted, and learnt from where the network is sure (Yang and Wang 2022)."""
+    """After stage 2, in rounds: the target is predicted, and learnt from where the network is sure of it."""
     config = context.config
     settings, fitting = config.self_training, config.self_training_fit
     if settings is None or fitting is None:
