@@ -14,7 +14,9 @@ from amd_das.reproduction.scores import Scores
 
 def result(name: str, paper: float, seed: int, ours: float, heads: float | None = 50.0) -> Result:
     scores = Scores(paper_way=ours, lesions=ours / 2, heads=heads, false_slices=4.0)
-    return Result(name=name, paper=paper, seed=seed, scores=scores, seconds=90.0, key=f"{name}{seed}")
+    return Result(
+        name=name, paper=paper, seed=seed, scores=scores, seconds=90.0, commit="0123456789", key=f"{name}{seed}"
+    )
 
 
 @pytest.fixture
@@ -25,7 +27,6 @@ def report() -> Report:
         phantoms=True,
         date="2026-01-02",
         machine="a machine",
-        commit="0123456789",
         version="9.9",
         data={"source": {"cases": 4, "slices": 77}, "test": {"cases": 6, "slices": 49, "lesion_slices": 11}},
         silence=Scores(paper_way=77.56, lesions=0.0, heads=0.0, false_slices=0.0),
@@ -64,7 +65,8 @@ def test_seeds_are_averaged_and_their_spread_is_said(report: Report) -> None:
 
 
 def test_given_data_are_not_called_phantoms(report: Report) -> None:
-    given = replace(report, phantoms=False, preset="paper", commit=None).markdown()
+    results = [replace(one, commit=None) for one in report.results]
+    given = replace(report, phantoms=False, preset="paper", results=results).markdown()
     assert PHANTOMS not in given
     assert "mean nothing" not in given
     assert "commit" not in given
@@ -75,7 +77,7 @@ def test_what_is_written_is_found_again(report: Report, tmp_path: Path) -> None:
     report.write(tmp_path)
     assert earlier(tmp_path, "table2", "smoke") == {one.key: one for one in report.results}
     record = json.loads((tmp_path / "table2-smoke.json").read_text())
-    assert {"date", "machine", "commit", "preset", "seeds", "data", "minutes", "notes"} <= set(record)
+    assert {"date", "machine", "preset", "seeds", "data", "minutes", "notes"} <= set(record)
     (tmp_path / "table2-smoke.json").write_text('{"rows": [{}]}')
     with pytest.raises(TrainingError, match=r"table2-smoke.json is damaged .*; remove it"):
         earlier(tmp_path, "table2", "smoke")

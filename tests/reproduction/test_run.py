@@ -16,7 +16,8 @@ from amd_das.reproduction import cross_validation
 from amd_das.reproduction import run as run_module
 from amd_das.reproduction.report import Result
 from amd_das.reproduction.rows import ROWS
-from amd_das.reproduction.run import Places, reproduce
+from amd_das.reproduction.run import reproduce
+from amd_das.reproduction.work import Places
 
 NAMES = [f"ID_{number:08x}_ID_{number:010x}" for number in range(6)]
 
@@ -81,18 +82,18 @@ def test_a_table_that_was_stopped_goes_on(places: Places, tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_folds_that_are_done_are_not_trained_again(places: Places, tmp_path: Path) -> None:
-    here, asked = replace(places, workdir=tmp_path / "work"), [0]
+    here = replace(places, workdir=tmp_path / "work")
+    file = here.workdir / "folds.json"
 
-    def stops() -> bool:
-        asked[0] += 1
-        return (here.workdir / "folds.json").exists() and len(json.loads((here.workdir / "folds.json").read_text())) > 2
+    def three_are_done() -> bool:
+        return file.exists() and len(json.loads(file.read_text())) == 3
 
     with pytest.raises(TrainingStopped):
-        reproduce("table5", tiny(), here, processes=1, should_stop=stops)
-    kept = json.loads((here.workdir / "folds.json").read_text())
-    assert len(kept) == 3
+        reproduce("table5", tiny(), here, processes=1, should_stop=three_are_done)
+    kept = json.loads(file.read_text())
     whole = reproduce("table5", tiny(), here, processes=1)
-    now = json.loads((here.workdir / "folds.json").read_text())
+    now = json.loads(file.read_text())
+    assert len(kept) == 3
     assert {key: now[key] for key in kept} == kept
     assert len(now) == 5 * len(whole.results)
 

@@ -12,7 +12,8 @@ from amd_das.pipeline.console import DONE, STOPPED, Ending, work_in_terminal
 from amd_das.reproduction.presets import preset
 from amd_das.reproduction.report import Result
 from amd_das.reproduction.rows import check_table
-from amd_das.reproduction.run import Places, reproduce
+from amd_das.reproduction.run import reproduce
+from amd_das.reproduction.work import Places
 
 
 def reproduce_in_terminal(

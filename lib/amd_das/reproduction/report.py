@@ -49,6 +49,9 @@ class Result:
     seconds: float
     """From its start to its score, in the run that finished it; steps shared with rows before cost nothing."""
 
+    commit: str | None
+    """Of the code that made it."""
+
     key: str
     """Of everything that decides it."""
 
@@ -62,7 +65,6 @@ class Report:
     phantoms: bool
     date: str
     machine: str
-    commit: str | None
     version: str
     data: Mapping[str, Any]
     """Cases and slices of each domain, as far as they are known."""
@@ -122,7 +124,8 @@ class Report:
     def about(self) -> str:
         """Data, date, machine and commit in a line."""
         data = "; ".join(f"{name} {one['cases']} heads, {one['slices']} slices" for name, one in self.data.items())
-        commit = f", commit {self.commit}" if self.commit else ""
+        commits = dict.fromkeys(one.commit for one in self.results if one.commit)
+        commit = f", commit {' and '.join(commits)}" if commits else ""
         return (
             f"{data}. {self.date}, {self.machine}, amd-das {self.version}{commit}, preset {self.preset}, "
             f"{self.minutes:.0f} minutes."
