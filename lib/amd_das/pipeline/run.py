@@ -4,8 +4,9 @@ Where no folder is given, phantom heads stand in: FLAIR with glioma and its mask
 target. No CT label takes part in any step, unless the configuration asks for the supervised bound.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from amd_das.pacs.config import PacsConfig
 from amd_das.pipeline import stages
 from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.places import cases_of
-from amd_das.pipeline.steps import PipelineCallback, Runner, StepResult, only_one
+from amd_das.pipeline.steps import PipelineCallback, Runner, Step, StepResult, only_one
 from amd_das.slices import Domain
 from amd_das.slices.cases import prepare_case
 from amd_das.training import parallel
@@ -31,7 +32,7 @@ SHARES: Final[Mapping[str, float]] = {
     "self_training": 40.0,
     "publication": 1.0,
 }
-"""The steps in order, with their usual parts of the time."""
+"""The steps in order, with their usual parts of the time; "self_training" is as many steps as it has rounds."""
 
 STEPS: Final = tuple(SHARES)
 
@@ -88,14 +89,19 @@ def _check_cases(cases: Sequence[CaseFiles], domain: Domain, folder: Path | str,
     raise TrainingError(f"the first {len(cases[:_PROBED])} {domain} cases cannot be used. {case.case}: {found}")
 
 
-def _steps_of(config: PipelineConfig, until: str) -> list[str]:
+def _steps_of(config: PipelineConfig, until: str) -> dict[str, float]:
+    """The steps to be run, in order, with their parts of the time; each round of self-training is a step."""
     if until not in STEPS:
         raise ConfigError(f"no step {until!r}; expected one of {', '.join(STEPS)}")
-    steps = STEPS[: STEPS.index(until) + 1]
-    unused = set() if config.train_on == "pseudo_ct" else {"synthesis", "translation"}
-    if config.self_training is None or config.train_on == "ct":
-        unused.add("self_training")
-    return [name for name in steps if name not in unused]
+    unused = () if config.train_on == "pseudo_ct" else ("synthesis", "translation")
+    rounds = config.self_training.rounds if config.self_training and config.train_on != "ct" else 0
+    found: dict[str, float] = {}
+    for name in STEPS[: STEPS.index(until) + 1]:
+        if name == "self_training":
+            found |= {f"{name}_{number + 1}": SHARES[name] / rounds for number in range(rounds)}
+        elif name not in unused:
+            found[name] = SHARES[name]
+    return found
 
 
 def run(
@@ -129,23 +135,24 @@ def run(
         TrainingStopped: ``should_stop`` said so.
     """
     check(config, source=source, target=target, until=until)
-    names = _steps_of(config, until)
+    shares = _steps_of(config, until)
     stopping = should_stop or (lambda: False)
     done: dict[str, StepResult] = {}
     context = stages.Context(config=config, processes=processes, should_stop=stopping)
-    plan = {
+    rounds = [name for name in shares if name.startswith("self_training")]
+    plan: dict[str, Callable[[], Step]] = {
         "source": lambda: stages.source(context, source),
         "target": lambda: stages.target(context, target),
         "matching": lambda: stages.matching(context, done),
         "synthesis": lambda: stages.synthesis(context, done),
         "translation": lambda: stages.translation(context, done),
         "segmentation": lambda: stages.segmentation(context, done),
-        "self_training": lambda: stages.self_training(context, done),
+        **{name: partial(stages.self_training, context, done, number) for number, name in enumerate(rounds, start=1)},
         "publication": lambda: stages.publication(context, done, model_dir),
     }
     with parallel.processes(), only_one(workdir):
-        runner = Runner(workdir, {name: SHARES[name] for name in names}, progress)
-        for name in names:
+        runner = Runner(workdir, shares, progress)
+        for name in shares:
             if stopping():
                 raise TrainingStopped(f"stopped before {name}; start again to continue")
             done[name] = runner.run(plan[name]())

@@ -18,7 +18,7 @@ from amd_das_app.requests.names import quoted
 logger = logging.getLogger(__name__)
 
 CURVED: Final = ("self_training", "segmentation", "synthesis", "fine_tuning")
-"""Steps that leave a history."""
+"""Steps that leave a history; some are numbered."""
 
 TRANSLATION, SOURCE = "translation", "source"
 PICTURE: Final = "sheet.png"
@@ -47,7 +47,7 @@ def curve_views(workdir: Path, words: Callable[[str], str]) -> list[CurveView]:
     newest: dict[str, Path] = {}
     for file in sorted(workdir.glob(f"*-*/{history.NAME}"), key=_age):
         step = file.parent.name.rpartition("-")[0]
-        if step in CURVED and file.stat().st_size:
+        if step.rstrip("_0123456789") in CURVED and file.stat().st_size:
             newest[step] = file
     views = []
     for step, file in sorted(newest.items(), key=lambda item: -_age(item[1])):

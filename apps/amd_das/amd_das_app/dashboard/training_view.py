@@ -18,7 +18,6 @@ STEPS: Final[Mapping[str, str]] = {
     "synthesis": "learning to translate MRI to CT",
     "translation": "translating the MRI",
     "segmentation": "learning to segment",
-    "self_training": "learning from its own predictions",
     "publication": "publishing",
     "labels": "preparing the labelled scans",
     "fine_tuning": "learning from corrections",

@@ -44,14 +44,16 @@ def fit_inputs(config: FitConfig) -> dict[str, Any]:
     return {name: value for name, value in asdict(config).items() if name not in apart}
 
 
-def reporting(report: Report, *, before: int = 0, total: int | None = None) -> ProgressCallback:
-    """What a training tells as it goes on; ``before`` of ``total`` steps had been done where it is a part of more."""
-
+def reporting(report: Report) -> ProgressCallback:
     def tell(now: Progress) -> None:
-        everything = total or now.total
-        report(before + now.step, everything, losses=now.losses, seconds_left=now.seconds_left, message=now.message)
+        report(now.step, now.total, losses=now.losses, seconds_left=now.seconds_left, message=now.message)
 
     return tell
+
+
+def last_trained(done: Done) -> str:
+    """Name of the step whose network is to be used next."""
+    return [name for name in done if name.startswith(("segmentation", "self_training"))][-1]
 
 
 def trained(record: FitRecord) -> dict[str, Any]:

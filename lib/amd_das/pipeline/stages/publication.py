@@ -7,7 +7,7 @@ from typing import Any
 from amd_das.models import list_versions
 from amd_das.networks.fcn import Fcn
 from amd_das.pipeline.publication import publish
-from amd_das.pipeline.stages.common import Context, Done, keys
+from amd_das.pipeline.stages.common import Context, Done, keys, last_trained
 from amd_das.pipeline.steps import Report, Step
 from amd_das.segmentation.selection import best_weights
 
@@ -16,15 +16,14 @@ def publication(context: Context, done: Done, model_dir: Path) -> Step:
     """The chosen network as a version of the model, put to use."""
 
     def make(output: Path, report: Report) -> Mapping[str, Any]:
-        last = "self_training" if "self_training" in done else "segmentation"
         network = Fcn(context.config.segmentation.network)
-        network.load_state_dict(best_weights(done[last].folder))
+        network.load_state_dict(best_weights(done[last_trained(done)].folder))
         info = publish(network, context.config, done, model_dir)
         return {"version": info.version}
 
     return Step(
         name="publication",
-        inputs={"model_dir": str(model_dir.resolve()), **keys(done, "segmentation", "self_training")},
+        inputs={"model_dir": str(model_dir.resolve()), **keys(done, last_trained(done))},
         make=make,
         still_good=lambda summary: summary["version"] in list_versions(model_dir),
     )

@@ -17,6 +17,7 @@ from amd_das.pipeline.stages.common import (
     Done,
     fit_inputs,
     keys,
+    last_trained,
     matches_of,
     reporting,
     store_of,
@@ -63,59 +64,50 @@ def segmentation(context: Context, done: Done) -> Step:
     return Step(name="segmentation", inputs=inputs, make=make, together=True)
 
 
-def self_training(context: Context, done: Done) -> Step:
-    """After stage 2, in rounds: the target is predicted, and learnt from where the network is sure of it."""
+def self_training(context: Context, done: Done, number: int) -> Step:
+    """A round after stage 2, from 1: the target is predicted, and learnt from where the network is sure of it."""
     config = context.config
     settings, fitting = config.self_training, config.self_training_fit
     if settings is None or fitting is None:
         raise ConfigError("self_training and self_training_fit: expected settings of both, or the step left out")
+    before, seed = last_trained(done), config.seed + number - 1
     learning = replace(config.segmentation, adversarial_weight=0.0, learning_rate=settings.learning_rate)
 
     def make(output: Path, report: Report) -> Mapping[str, Any]:
-        data, best = _data(config, done), done["segmentation"].folder
-        summaries, total = [dict(done["segmentation"].summary)], settings.rounds * fitting.steps
-        for number in range(settings.rounds):
-            folder, before = output / f"round-{number + 1}", number * fitting.steps
-            with seeded(config.seed + number):
-                learner = AdaptationLearner(learning)
-            learner.start_from(best_weights(best))
-            if not parallel.rank():
-                report(before, total, message=f"self-training, round {number + 1} of {settings.rounds}")
-                pseudo_labels(
-                    learner.network,
-                    data.target,
-                    data.target_chosen,
-                    folder / SLICES,
-                    settings,
-                    device=fitting.device,
-                    progress=lambda cases, count, before=before: report(before, total),  # type: ignore[misc]
-                    should_stop=context.should_stop,
-                )
-            parallel.wait()
-            labelled = SliceStore.open(folder / SLICES)
-            if not len(labelled):
-                message = f"round {number + 1}: sure of no target slice, so there is nothing to learn from"
-                report(total, total, message=message)
-                summaries.append({**summaries[-1], "seconds": 0.0, "messages": [message]})
-                break
-            batches = _mixed(config, data, labelled, settings, config.seed + number)
-            progress = reporting(report, before=before, total=total)
-            summaries.append(_learn(context, learner, batches, fitting, data, folder, progress))
-            parallel.wait()
-            best = folder
-        if parallel.rank():
-            return {}
-        write_whole(output / BEST, (best / BEST).read_bytes())
-        return {**summaries[-1], "seconds": sum(summary["seconds"] for summary in summaries[1:])}
+        data = _data(config, done)
+        with seeded(seed):
+            learner = AdaptationLearner(learning)
+        learner.start_from(best_weights(done[before].folder))
+        if not parallel.rank():
+            report(0, fitting.steps, message=f"self-training, round {number} of {settings.rounds}")
+            pseudo_labels(
+                learner.network,
+                data.target,
+                data.target_chosen,
+                output / SLICES,
+                settings,
+                device=fitting.device,
+                progress=lambda cases, count: report(0, fitting.steps),
+                should_stop=context.should_stop,
+            )
+        parallel.wait()
+        labelled = SliceStore.open(output / SLICES)
+        if not len(labelled):
+            message = "the network is sure of no target slice, so there is nothing to learn from"
+            report(1, 1, message=message)
+            write_whole(output / BEST, (done[before].folder / BEST).read_bytes())
+            return {**done[before].summary, "seconds": 0.0, "messages": [message]}
+        batches = _mixed(config, data, labelled, settings, seed)
+        return _learn(context, learner, batches, fitting, data, output, reporting(report))
 
     inputs = {
-        "config": asdict(settings),
+        "config": {name: value for name, value in asdict(settings).items() if name != "rounds"},
         "fit": fit_inputs(fitting),
         "batches": asdict(config.batches),
-        "seed": config.seed,
-        **keys(done, "segmentation"),
+        "seed": seed,
+        **keys(done, before),
     }
-    return Step(name="self_training", inputs=inputs, make=make, together=True)
+    return Step(name=f"self_training_{number}", inputs=inputs, make=make, together=True)
 
 
 class _Data(NamedTuple):
