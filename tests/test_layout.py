@@ -48,7 +48,7 @@ FLOORS = [
     {"journey", "interim", "doctor", "evaluation", "active_learning"},
     {"pacs"},
     {"listener", "pipeline"},
-    {"fine_tuning", "reproduction"},
+    {"fine_tuning", "reproduction", "export"},
     {"cli"},
 ]
 """From the ground up: a room may use its own floor and those below."""

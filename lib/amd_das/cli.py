@@ -254,6 +254,13 @@ def _models(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _export(args: argparse.Namespace) -> int:
+    from amd_das.export.console import export_in_terminal
+
+    export_in_terminal(args, _say)
+    return DONE
+
+
 def _cache(args: argparse.Namespace) -> int:
     from amd_das.pacs.cache import SeriesCache, default_cache_dir
 
@@ -564,6 +571,21 @@ def _parser() -> argparse.ArgumentParser:
     benchmark.add_argument("--images", required=True, type=Path, metavar="DIR", help="the CTs")
     benchmark.add_argument("--device", help="cpu, cuda or cuda:N (default: a GPU if there is one)")
     benchmark.set_defaults(run=_benchmark)
+
+    export = commands.add_parser(
+        "export",
+        parents=[shared, model],
+        help="write the model as a MONAI Bundle or as ONNX",
+        description="Write a version of the model for other software: a MONAI Bundle that segments whole scans, with "
+        "all code it needs, or the network of slices as one ONNX file. Both say what they are and what they need.",
+        epilog=RESEARCH_NOTICE,
+    )
+    export.add_argument("format", choices=("bundle", "onnx"))
+    export.add_argument("--version", metavar="VERSION", help="see amd-das models (default: the one in use)")
+    export.add_argument(
+        "-o", "--output", required=True, type=Path, metavar="OUT", help="new folder of the bundle, or file NAME.onnx"
+    )
+    export.set_defaults(run=_export)
 
     cache = commands.add_parser(
         "cache",

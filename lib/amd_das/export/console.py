@@ -1,0 +1,68 @@
+"""`amd-das export` in a terminal."""
+
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+from amd_das import models
+from amd_das.conventions import RESEARCH_NOTICE
+from amd_das.errors import NotFoundError
+from amd_das.export.bundle import write_bundle
+from amd_das.export.onnx import OPSET, write_onnx
+from amd_das.models import LoadedModel
+
+Say = Callable[[str], None]
+
+
+def export_in_terminal(args: Namespace, say: Say) -> None:
+    """Write a version in another format, and say what was written.
+
+    Raises:
+        NotFoundError: there is no such version.
+        ModelError: there is no model, or it is damaged.
+        ConfigError: the output is taken or cannot be written; a package is missing.
+    """
+    model_dir = args.model_dir or models.default_model_dir()
+    model = chosen(model_dir, args.version)
+    if args.format == "onnx":
+        _onnx(model, args.output, say)
+    else:
+        _bundle(model, model_dir, args.output, say)
+
+
+def chosen(model_dir: Path, version: str | None) -> LoadedModel:
+    """The version of this name, or the one in use.
+
+    Raises:
+        NotFoundError: there is none of this name.
+        ModelError: none is in use, or it is damaged.
+    """
+    if version is None:
+        return models.load_current(model_dir)
+    there = models.list_versions(model_dir)
+    if version not in there:
+        raise NotFoundError(f"no model version {version!r}; there are: {', '.join(there) or 'none'}")
+    return models.load_version(model_dir, version)
+
+
+def _bundle(model: LoadedModel, model_dir: Path, output: Path, say: Say) -> None:
+    card = (model_dir / "versions" / model.info.version / models.CARD).read_text()
+    write_bundle(
+        model, output, card=card, data_source=str(model.info.training.get("data", "not recorded")), data_licences=""
+    )
+    say(f"version {model.info.version} as a MONAI Bundle in {output}")
+    say(f"try it: cd {output} && python -m monai.bundle run --config_file configs/inference.json --dataset_dir SCANS")
+    say(RESEARCH_NOTICE)
+
+
+def _onnx(model: LoadedModel, output: Path, say: Say) -> None:
+    parity = write_onnx(model, output)
+    say(f"version {model.info.version} as ONNX, opset {OPSET}, in {output}")
+    if parity is None:
+        say("not compared with PyTorch: onnxruntime is not installed")
+    else:
+        say(
+            f"compared with PyTorch on {parity.slices} slices: logits differ by {parity.largest_difference:.1g} at "
+            f"most, {parity.pixels_apart} pixels are on another side of the threshold"
+        )
+    say(RESEARCH_NOTICE)
