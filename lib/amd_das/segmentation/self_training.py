@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from amd_das.errors import ConfigError, TrainingError, TrainingStopped
 from amd_das.networks.weights import digest
+from amd_das.preprocessing.density import without_bone
 from amd_das.segmentation.augment import AugmentConfig, augment
 from amd_das.segmentation.batches import AdaptationBatch, BatchAt
 from amd_das.segmentation.decks import Deck
@@ -147,7 +148,7 @@ def _seen_twice(network: nn.Module, images: np.ndarray) -> np.ndarray:
     """(n, H, W) uint8 → probabilities (n, H, W) float32."""
     darker, brighter = views(network_image(images), _BRIGHTNESS)
     mean: Tensor = (probabilities(network, darker) + probabilities(network, brighter).flip(-1)) / 2
-    return mean.numpy()
+    return without_bone(mean.numpy(), images / np.float32(255))
 
 
 def mixed_batches(source: BatchAt, target: BatchAt, share: float) -> BatchAt:

@@ -97,7 +97,8 @@ def _bleed(canvas: Canvas, *, contusion: bool) -> None:
     share = density * gaussian_filter(blood.astype(float), rng.uniform(0.45, 1.3))
     grain = canvas.hu - gaussian_filter(canvas.hu, 1.5)  # the scan's own noise goes on in the bleed
     canvas.hu = np.where(tissue, canvas.hu + share * (core + grain - canvas.hu), canvas.hu)
-    canvas.lesion = canvas.lesion | (tissue & (share > 0.5 * density) & (canvas.hu > 0))
+    near = gaussian_filter(blood.astype(float), 1.2)  # an expert's outline goes around what is seen, not into every gap
+    canvas.lesion = canvas.lesion | (tissue & (near > (0.33 if contusion else 0.5)))
 
 
 def _outline(canvas: Canvas, place: tuple[int, int], *, contusion: bool) -> np.ndarray:
