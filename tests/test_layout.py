@@ -42,7 +42,7 @@ FLOORS = [
     {"synthesis"},
     {"segmentation", "measurement"},
     {"models"},
-    {"inference"},
+    {"inference", "model_card"},
     {"interaction"},
     {"output"},
     {"journey", "interim", "doctor", "evaluation", "active_learning"},

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from amd_das.conventions import RESEARCH_NOTICE
 from amd_das.errors import ConfigError
+from amd_das.model_card import model_card
 from amd_das.models import ModelInfo, save_version
 from amd_das.networks.fcn import Fcn, FcnConfig
 from amd_das.segmentation.supervised import AVERAGE, RECORD, SupervisedConfig, train
@@ -32,47 +32,9 @@ def publish(workdir: Path, model_dir: Path, metrics: Mapping[str, Any]) -> Model
     record = json.loads((workdir / RECORD).read_text())
     network = Fcn(FcnConfig.from_record(record["config"]["network"]))
     network.load_state_dict(torch.load(workdir / AVERAGE, weights_only=True))
-    return save_version(model_dir, network, training=record, metrics=metrics, card=_card(record, metrics))
-
-
-def _card(record: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    scores = "\n".join(f"| {name.replace('_', ' ')} | {value} |" for name, value in metrics.items())
-    return f"""# Model card: AMD-DAS FCN, interim weights
-
-**{RESEARCH_NOTICE}**
-
-| | |
-|---|---|
-| task | outline intraparenchymal hemorrhage on non-contrast head CT, slice by slice |
-| network | FCN with a VGG-16 encoder of half width and batch normalisation, one channel, `amd_das.networks.fcn` |
-| input | axial slices, 240 x 240 at 1 mm, brain only, 0-100 HU scaled to [-1, 1] |
-| output | one logit per pixel |
-| trained on | {record["data"]} |
-| labels | {record["labels"]} |
-| patient data | none; no images of any public data set took part |
-| device | {record["device"]}, torch {record["torch"]} |
-| time | {record["minutes"]} minutes |
-| seed | {record["config"]["seed"]} |
-| licence | Apache-2.0; the anatomy is the MNI152 2009a template's tissue maps as nilearn carries them |
-
-## Scores
-
-On the phantom test set (`benchmarks/phantom_test_set.py`: 20 heads, seeds 1000-1019, none of them trained on):
-
-| | |
-|---|---|
-{scores or "| not measured | |"}
-
-## Limits
-
-- Supervised on computer-made heads; these weights stand in until the two-stage pipeline makes them without CT labels.
-- No score on patients' scans has been measured here.
-- Likely to miss or shrink bleeds under 1 mL, faint (anemia, subacute) and patchy, contusion-like ones, and to take
-  for a bleed what the phantom does not know: tumours, contrast medium, dense vessels, unusual implants.
-- Blood outside the brain's tissue (subdural, epidural, subarachnoid, intraventricular) is meant to be left out;
-  where it touches an intraparenchymal bleed the border is uncertain.
-- Slices thinner than 3 mm are averaged to slabs first. Children's heads were never seen.
-"""
+    return save_version(
+        model_dir, network, training=record, metrics=metrics, card=lambda info: model_card(info, network.config)
+    )
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,12 +72,12 @@ def save_version(
     *,
     training: Mapping[str, Any],
     metrics: Mapping[str, Any],
-    card: str,
+    card: str | Callable[[ModelInfo], str],
     make_current: bool = True,
 ) -> ModelInfo:
     """Write a version in half precision and, unless told otherwise, put it to use.
 
-    The same weights saved twice on one day give the same version.
+    The same weights saved twice on one day give the same version. A ``card`` may be written when the version is known.
     """
     state = {
         name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous().cpu()
@@ -97,7 +97,7 @@ def save_version(
         )
         record = {**asdict(info), "network": asdict(network.config)}
         (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n")
-        (folder / CARD).write_text(card)
+        (folder / CARD).write_text(card if isinstance(card, str) else card(info))
         if (versions / version).exists():
             shutil.rmtree(versions / version)
         folder.rename(versions / version)

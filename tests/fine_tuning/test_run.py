@@ -72,6 +72,9 @@ def test_a_challenger_that_is_not_worse_is_put_to_use(place: Path) -> None:
     assert abs(info.metrics["dice_gain"]) < 0.02
     assert info.training["data"].startswith("3 labelled CT, ")
     assert "no pseudo-CT" in info.training["data"]
+    own, before_it = info.training["data_sets"]
+    assert (own["set"], own["cases"], own["use"]) == ("own", 3, "CT, labelled by hand")
+    assert before_it["through"] == before
     card = card_of(place, result.version)
     assert "Not a medical device" in card and "**Published**: not worse on 2 held-out bleed(s)" in card
     assert "learnt from labelled CT alone" in card

@@ -15,6 +15,7 @@ from amd_das.fine_tuning.batches import Slices
 from amd_das.fine_tuning.cases import LabelledCase, people_of
 from amd_das.fine_tuning.config import FineTuneConfig
 from amd_das.fine_tuning.labels import SLICES
+from amd_das.model_card import used
 from amd_das.models import LoadedModel
 from amd_das.pipeline.stages import SLICES as PSEUDO_CT
 from amd_das.pipeline.steps import DONE, StepResult
@@ -126,6 +127,16 @@ class Data:
         cases = len(np.unique(store.case_index[rows]))
         pseudo = f"{len(self.pseudo_ct[1])} slices of pseudo-CT" if self.pseudo_ct else "no pseudo-CT"
         return f"{cases} labelled CT, {len(rows)} slices; {pseudo}; {len(self.held)} labelled CT held out"
+
+    def sets(self) -> list[dict[str, Any]]:
+        """Which data sets were learnt from, for the record."""
+        found = []
+        for part, use in ((self.ct, "CT, labelled by hand"), (self.pseudo_ct, "pseudo-CT, made of labelled MRI")):
+            if part is not None:
+                store, rows = part
+                numbers = np.unique(store.case_index[rows])
+                found += used([store.cases[number] for number in numbers], use)
+        return found
 
 
 def _find_pseudo_ct(context: Context) -> SliceStore | None:

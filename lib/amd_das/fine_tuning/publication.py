@@ -1,13 +1,13 @@
 """The challenger as a version of the model, with what it was measured against; put to use or kept."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from amd_das.conventions import RESEARCH_NOTICE
 from amd_das.fine_tuning.config import FineTuneConfig
 from amd_das.fine_tuning.rule import Verdict
+from amd_das.model_card import inherited, model_card
 from amd_das.models import ModelInfo, current_version, save_version
 from amd_das.networks.fcn import Fcn
 
@@ -19,6 +19,9 @@ class Made:
     champion: ModelInfo
     data: str
     """In words."""
+
+    data_sets: Sequence[Mapping[str, Any]]
+    """See :func:`amd_das.model_card.used`."""
 
     data_key: str
     """Changes when any label or the pseudo-CT does."""
@@ -57,6 +60,7 @@ def publish(
     record = {
         "fine_tuned_from": made.champion.version,
         "data": made.data,
+        "data_sets": [*made.data_sets, *inherited(made.champion.training, made.champion.version)],
         "labels": "CT labelled or corrected by hand",
         "data_key": made.data_key,
         "split": made.split,
@@ -74,44 +78,7 @@ def publish(
         network,
         training=record,
         metrics=metrics,
-        card=_card(record, verdict),
+        card=lambda info: model_card(info, network.config),
         make_current=verdict.publish,
     )
     return info, verdict
-
-
-def _card(record: Mapping[str, Any], verdict: Verdict) -> str:
-    scores = "\n".join(f"| {name.replace('_', ' ')} | {value} |" for name, value in verdict.numbers.items())
-    notes = "".join(f"- {note}\n" for note in record["notes"])
-    return f"""# Model card: AMD-DAS FCN, fine-tuned on labelled CT
-
-**{RESEARCH_NOTICE}**
-
-| | |
-|---|---|
-| task | outline intraparenchymal hemorrhage on non-contrast head CT, slice by slice |
-| network | FCN with a VGG-16 encoder, one channel, `amd_das.networks.fcn` |
-| fine-tuned from | {record["fine_tuned_from"]} |
-| learnt from | {record["data"]} |
-| labels | {record["labels"]} |
-| device | {record["device"]}, torch {record["torch"]} |
-| time | {record["minutes"]} minutes of training, {record["steps"]} steps |
-| seed | {record["seed"]} |
-| checkpoint chosen by | {record["criterion"]} |
-
-## Against the model before, on whole held-out scans
-
-**{"Published" if verdict.publish else "Kept, not published"}**: {verdict.reason}.
-
-| | |
-|---|---|
-{scores}
-
-Dice is the mean over scans with a bleed, false positives the mean over scans without one.
-
-## Limits
-
-{notes}- The held-out scans chose the checkpoint too, and are few: the numbers say whether the model is worse than the
-  one before, and not how well it outlines other patients' scans.
-- It has learnt the habits of those who corrected, and of their scanners.
-"""

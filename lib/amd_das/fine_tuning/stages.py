@@ -130,6 +130,7 @@ def publication(context: Context, data: Data, trained: StepResult, compared: Ste
         made = Made(
             champion=context.champion.info,
             data=trained.summary["data"],
+            data_sets=data.sets(),
             data_key=data.key,
             split=digest(context.workdir / SPLIT),
             notes=data.notes,

@@ -7,7 +7,7 @@ from typing import Any
 from amd_das.models import list_versions
 from amd_das.networks.fcn import Fcn
 from amd_das.pipeline.publication import publish
-from amd_das.pipeline.stages.common import Context, Done, keys, last_trained
+from amd_das.pipeline.stages.common import Context, Done, keys, last_trained, store_of
 from amd_das.pipeline.steps import Report, Step
 from amd_das.segmentation.selection import best_weights
 
@@ -18,7 +18,8 @@ def publication(context: Context, done: Done, model_dir: Path) -> Step:
     def make(output: Path, report: Report) -> Mapping[str, Any]:
         network = Fcn(context.config.segmentation.network)
         network.load_state_dict(best_weights(done[last_trained(done)].folder))
-        info = publish(network, context.config, done, model_dir)
+        stores = {name: store_of(done, name) for name in ("source", "target")}
+        info = publish(network, context.config, done, stores, model_dir)
         return {"version": info.version}
 
     return Step(
