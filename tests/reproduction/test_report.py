@@ -41,7 +41,7 @@ def test_the_papers_column_stands_beside_ours(report: Report) -> None:
     about = "source 4 heads, 77 slices; test 6 heads, 49 slices. 2026-01-02, a machine, amd-das 9.9, commit 0123456789"
     for said in (
         about,
-        "preset smoke, 3 minutes",
+        "`amd-das reproduce table2 --preset smoke`, 3 minutes",
         "marks nothing would score 77.56",
         "Its numbers mean nothing",
         PHANTOMS,
@@ -57,6 +57,7 @@ def test_seeds_are_averaged_and_their_spread_is_said(report: Report) -> None:
     both = replace(report, preset="small", results=(*report.results, result("CycleGAN", 65.15, 1, 44.0)))
     assert "42.00 ± 2.83" in both.markdown()
     assert "seeds 0, 1" in both.markdown()
+    assert "`amd-das reproduce table2 --preset small --seeds 0 1`" in both.markdown()
     record = both.record()
     assert (record["seeds"], record["minutes"]) == ([0, 1], 4.5)
     assert record["rows"][0]["mean"]["paper_way"] == 42.0

@@ -96,6 +96,7 @@ class Report:
         about = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "results"}
         return {
             **about,
+            "command": self.command,
             "silence": asdict(self.silence),
             "seeds": self.seeds,
             "minutes": self.minutes,
@@ -106,6 +107,13 @@ class Report:
     @property
     def seeds(self) -> list[int]:
         return sorted({one.seed for one in self.results})
+
+    @property
+    def command(self) -> str:
+        """What makes this table."""
+        seeds = "" if self.seeds in ([], [0]) else f" --seeds {' '.join(map(str, self.seeds))}"
+        given = "" if self.phantoms else " --source … --target … --test …"
+        return f"amd-das reproduce {self.table} --preset {self.preset}{seeds}{given}"
 
     @property
     def minutes(self) -> float:
@@ -122,13 +130,13 @@ class Report:
         return [*notes, *([NOTES[self.preset]] if self.preset in NOTES else []), *([PHANTOMS] if self.phantoms else [])]
 
     def about(self) -> str:
-        """Data, date, machine and commit in a line."""
+        """Command, data, date, machine and commit in a line."""
         data = "; ".join(f"{name} {one['cases']} heads, {one['slices']} slices" for name, one in self.data.items())
         commits = dict.fromkeys(one.commit for one in self.results if one.commit)
         commit = f", commit {' and '.join(commits)}" if commits else ""
         return (
-            f"{data}. {self.date}, {self.machine}, amd-das {self.version}{commit}, preset {self.preset}, "
-            f"{self.minutes:.0f} minutes."
+            f"`{self.command}`, {self.minutes:.0f} minutes. {data}. {self.date}, {self.machine}, amd-das {self.version}"
+            f"{commit}."
         )
 
     def cells(self) -> list[list[str]]:
