@@ -585,6 +585,17 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "-o", "--output", required=True, type=Path, metavar="OUT", help="new folder of the bundle, or file NAME.onnx"
     )
+    export.add_argument(
+        "--benchmark",
+        type=Path,
+        metavar="REPORT.json",
+        help="of amd-das benchmark about this version: failure cases for the bundle's model card",
+    )
+    export.add_argument(
+        "--case-names",
+        action="store_true",
+        help="name those cases (default: number them; a name may tell a patient)",
+    )
     export.set_defaults(run=_export)
 
     cache = commands.add_parser(

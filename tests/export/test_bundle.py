@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -23,6 +24,8 @@ from amd_das.export.bundle_scripts.scans import find_scans
 from amd_das.inference import Predictor
 from amd_das.reading import read_volume, write_mask
 
+DATA = [{"set": "decathlon", "use": "source, with labels", "cases": 2, "slices": 20}]
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> models.LoadedModel:
@@ -34,7 +37,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> models.LoadedModel:
 @pytest.fixture(scope="module")
 def bundle(model: models.LoadedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("out") / "bundle"
-    return write_bundle(model, place, card="# The card\n", data_source="2 heads", data_licences="our own\n")
+    return write_bundle(model, place, card="# The card\n", data=DATA)
 
 
 def monai_bundle(bundle: Path, *arguments: object, tmp_path: Path) -> subprocess.CompletedProcess[str]:
@@ -54,8 +57,10 @@ def monai_bundle(bundle: Path, *arguments: object, tmp_path: Path) -> subprocess
 def test_all_that_a_bundle_has_is_there(bundle: Path, model: models.LoadedModel) -> None:
     for name in ("configs/metadata.json", "configs/inference.json", "configs/logging.conf", "models/model.pt"):
         assert (bundle / name).is_file(), name
-    assert (bundle / "docs" / "README.md").read_text() == "# The card\n"
-    assert (bundle / "docs" / "data_license.txt").read_text() == "our own\n"
+    told = (bundle / "docs" / "README.md").read_text()
+    assert told.endswith("\n# The card\n") and RESEARCH_NOTICE in told
+    assert f"version {model.info.version}" in told and f"nibabel=={nibabel.__version__}" in told
+    assert "CC BY-SA 4.0" in (bundle / "docs" / "data_license.txt").read_text()
     assert "Apache License" in (bundle / "LICENSE").read_text()
     state = torch.load(bundle / "models" / "model.pt", weights_only=True)
     network = model.network.state_dict()
@@ -63,6 +68,7 @@ def test_all_that_a_bundle_has_is_there(bundle: Path, model: models.LoadedModel)
     about = json.loads((bundle / "configs" / "metadata.json").read_text())
     assert about["version"] == model.info.version
     assert about["weights"]["published_sha256"] == model.info.checksum
+    assert about["data_source"].startswith("Medical Segmentation Decathlon")
     assert about["intended_use"] == RESEARCH_NOTICE
     assert {"nibabel", "scipy", "pydicom"} <= about["required_packages_version"].keys()
     assert "+" not in about["pytorch_version"]
@@ -142,7 +148,7 @@ def test_it_carries_what_it_imports_and_no_more(bundle: Path) -> None:
 
 def test_a_folder_that_is_not_empty_is_left_as_it_is(model: models.LoadedModel, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
-    texts = {"card": "", "data_source": "", "data_licences": ""}
+    texts: Any = {"card": "", "data": []}
     with pytest.raises(ConfigError, match="is not empty"):
         write_bundle(model, tmp_path, **texts)
     with pytest.raises(ConfigError, match="is a file"):

@@ -87,7 +87,7 @@ LAYOUT = Layout(
     side="source",
     needs="CASE/CASE_flair.nii.gz with CASE_seg.nii.gz (2018-2021), or CASE-t2f.nii.gz with CASE-seg.nii.gz (2023)",
     lesions=("glioma",),
-    terms="registration at Synapse, https://www.synapse.org/brats",
+    terms="registration at Synapse, licence unverified; https://www.synapse.org/brats",
     recognise=recognise,
     find=find,
 )

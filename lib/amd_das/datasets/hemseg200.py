@@ -61,7 +61,7 @@ LAYOUT = Layout(
     side="target",
     needs="image/ and label/ with <study>.nii.gz, or those in train/, val/ and test/",
     lesions=("any",),
-    terms="the scans under RSNA's rules; https://github.com/songchangwei/3DCT-SD-IVH-ICH",
+    terms="the scans under RSNA's rules, licence of the masks unverified; https://github.com/songchangwei/3DCT-SD-IVH-ICH",
     recognise=recognise,
     find=find,
 )

@@ -43,7 +43,7 @@ LAYOUT = Layout(
     side="target",
     needs="train_2/ with data/001.nii.gz and label/001.nii.gz",
     lesions=("any",),
-    terms="signed agreement, https://instance.grand-challenge.org",
+    terms="signed agreement with the organisers, https://instance.grand-challenge.org",
     recognise=recognise,
     find=find,
 )

@@ -3,29 +3,31 @@
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from importlib.metadata import files as files_of
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 
 from amd_das.errors import ConfigError
 from amd_das.export import carried
 from amd_das.export.configs import LOGGING, inference, metadata
+from amd_das.export.usage import usage
+from amd_das.model_card import licences
 from amd_das.models import LoadedModel
 
 LICENCE: Final = "LICENSE"
 
 
-def write_bundle(model: LoadedModel, directory: Path, *, card: str, data_source: str, data_licences: str) -> Path:
+def write_bundle(model: LoadedModel, directory: Path, *, card: str, data: Sequence[Mapping[str, Any]]) -> Path:
     """Write the bundle; it is there whole or not at all.
 
     Args:
         model: to be exported.
         directory: made; may exist if it is empty.
-        card: becomes ``docs/README.md``.
-        data_source: what the weights were learnt from, in words.
-        data_licences: becomes ``docs/data_license.txt``.
+        card: the model card; how to use the bundle is said before it in ``docs/README.md``.
+        data: what the weights were learnt from, see :func:`amd_das.model_card.data_of`.
 
     Returns:
         ``directory``.
@@ -40,12 +42,12 @@ def write_bundle(model: LoadedModel, directory: Path, *, card: str, data_source:
             made = Path(temporary) / "bundle"
             for name in ("configs", "models", "docs"):
                 (made / name).mkdir(parents=True)
-            (made / "configs" / "metadata.json").write_text(_json(metadata(model, data_source)))
+            (made / "configs" / "metadata.json").write_text(_json(metadata(model, data)))
             (made / "configs" / "inference.json").write_text(_json(inference(model)))
             (made / "configs" / "logging.conf").write_text(LOGGING)
             _write_weights(model, made / "models" / "model.pt")
-            (made / "docs" / "README.md").write_text(card)
-            (made / "docs" / "data_license.txt").write_text(data_licences)
+            (made / "docs" / "README.md").write_text(usage(model) + card)
+            (made / "docs" / "data_license.txt").write_text(licences(data))
             (made / LICENCE).write_text(_licence())
             _copy_code(made / "scripts")
             if directory.exists():

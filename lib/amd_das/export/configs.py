@@ -1,6 +1,6 @@
 """``configs/`` of a bundle: what it is, and how MONAI runs it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, Final
@@ -13,6 +13,7 @@ from amd_das import __version__
 from amd_das.conventions import LABEL_NAME, LABELS, RESEARCH_NOTICE
 from amd_das.export.carried import requirements
 from amd_das.inference import InferenceConfig
+from amd_das.model_card import title_and_terms
 from amd_das.models import LoadedModel
 from amd_das.preprocessing.grid import SIZE
 
@@ -55,18 +56,15 @@ format = %(levelname)s %(name)s: %(message)s
 """``logging.conf``: volumes and warnings are shown."""
 
 
-def metadata(model: LoadedModel, data_source: str) -> dict[str, Any]:
+def metadata(model: LoadedModel, data: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """``metadata.json``, in MONAI's schema.
 
     Args:
         model: whose record it tells.
-        data_source: what the weights were learnt from, in words.
+        data: see :func:`amd_das.model_card.data_of`.
     """
     info = model.info
-    needed = {name: found for name, found in requirements().items() if name not in ("monai", "torch", "numpy")}
-    running = {
-        name: version(name) for name in ("pytorch-ignite", "fire")
-    }  # the evaluator, and `python -m monai.bundle`
+    sources = [title_and_terms(str(line["set"])) for line in data]
     return {
         "schema": SCHEMA,
         "version": info.version,
@@ -74,24 +72,29 @@ def metadata(model: LoadedModel, data_source: str) -> dict[str, Any]:
         "monai_version": _release(monai.__version__),
         "pytorch_version": _release(torch.__version__),
         "numpy_version": np.__version__,
-        "required_packages_version": {**needed, **running},
+        "required_packages_version": packages(),
         "name": "AMD-DAS hemorrhage segmentation",
         "task": TASK,
         "description": "An FCN with a VGG-16 encoder outlines the hemorrhage slice by slice; checks of the input, "
         "brain extraction, windowing and the way back to the scan's grid are in scripts/. See docs/README.md.",
         "authors": "the AMD-DAS project",
         "copyright": "the AMD-DAS project; Apache-2.0, see LICENSE",
-        "data_source": data_source,
+        "data_source": "; ".join(dict.fromkeys(f"{title} ({terms})" for title, terms in sources)),
         "data_type": "NIfTI, NRRD or DICOM",
         "image_classes": "one channel: non-contrast head CT in HU",
         "label_classes": "none: only masks of its own are made",
         "pred_classes": f"0 background, {LABELS[LABEL_NAME]} intraparenchymal hemorrhage",
         "eval_metrics": {name: value for name, value in info.metrics.items() if _is_number(value)},
         "intended_use": RESEARCH_NOTICE,
-        "references": ["AMD-DAS: see docs/README.md"],
         "weights": {"file": "models/model.pt", "version": info.version, "published_sha256": info.checksum},
         "network_data_format": {"inputs": {"image": _image()}, "outputs": {"pred": _logits()}},
     }
+
+
+def packages() -> dict[str, str]:
+    """Needed beside MONAI, PyTorch and NumPy: what the code imports, the engine, and what its command line needs."""
+    imported = {name: found for name, found in requirements().items() if name not in ("monai", "torch", "numpy")}
+    return {**imported, **{name: version(name) for name in ("pytorch-ignite", "fire")}}
 
 
 def inference(model: LoadedModel) -> dict[str, Any]:

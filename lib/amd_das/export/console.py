@@ -6,9 +6,10 @@ from pathlib import Path
 
 from amd_das import models
 from amd_das.conventions import RESEARCH_NOTICE
-from amd_das.errors import NotFoundError
+from amd_das.errors import ConfigError, NotFoundError
 from amd_das.export.bundle import write_bundle
 from amd_das.export.onnx import OPSET, write_onnx
+from amd_das.model_card import data_of, model_card, read_benchmark
 from amd_das.models import LoadedModel
 
 Say = Callable[[str], None]
@@ -20,14 +21,17 @@ def export_in_terminal(args: Namespace, say: Say) -> None:
     Raises:
         NotFoundError: there is no such version.
         ModelError: there is no model, or it is damaged.
-        ConfigError: the output is taken or cannot be written; a package is missing.
+        ConfigError: the output is taken or cannot be written; a package is missing; options that do not go together.
+        UnreadableError: the report is none.
     """
     model_dir = args.model_dir or models.default_model_dir()
     model = chosen(model_dir, args.version)
     if args.format == "onnx":
+        if args.benchmark or args.case_names:
+            raise ConfigError("an ONNX file holds no model card; leave --benchmark and --case-names out")
         _onnx(model, args.output, say)
     else:
-        _bundle(model, model_dir, args.output, say)
+        _bundle(model, args.output, say, report=args.benchmark, named=args.case_names)
 
 
 def chosen(model_dir: Path, version: str | None) -> LoadedModel:
@@ -45,13 +49,18 @@ def chosen(model_dir: Path, version: str | None) -> LoadedModel:
     return models.load_version(model_dir, version)
 
 
-def _bundle(model: LoadedModel, model_dir: Path, output: Path, say: Say) -> None:
-    card = (model_dir / "versions" / model.info.version / models.CARD).read_text()
-    write_bundle(
-        model, output, card=card, data_source=str(model.info.training.get("data", "not recorded")), data_licences=""
-    )
-    say(f"version {model.info.version} as a MONAI Bundle in {output}")
-    say(f"try it: cd {output} && python -m monai.bundle run --config_file configs/inference.json --dataset_dir SCANS")
+def _bundle(model: LoadedModel, output: Path, say: Say, *, report: Path | None, named: bool) -> None:
+    info = model.info
+    if named and report is None:
+        raise ConfigError("--case-names names the cases of a benchmark; give --benchmark report.json, or leave it out")
+    benchmark = read_benchmark(report, info.version, info.checksum) if report else None
+    card = model_card(info, model.network.config, benchmark=benchmark, named=named)
+    write_bundle(model, output, card=card, data=data_of(info.training))
+    say(f"version {info.version} as a MONAI Bundle in {output}")
+    if benchmark is None:
+        say("its card knows no failure cases: give --benchmark report.json, which amd-das benchmark writes")
+    say(f"to segment scans: cd {output} && python -m monai.bundle run --config_file configs/inference.json")
+    say("    --dataset_dir SCANS --output_dir MASKS")
     say(RESEARCH_NOTICE)
 
 
