@@ -64,6 +64,12 @@ def test_a_bleed_is_outlined_on_the_grid_of_the_input_and_measured(model: Loaded
     assert result.warnings == ()
 
 
+def test_a_calcification_is_too_dense_to_be_blood(model: LoadedModel, head: Head) -> None:
+    result = Predictor(model, InferenceConfig(), "cpu").segment(head.volume())
+    assert dice(result.mask, head.blood.transpose(2, 1, 0)) > 0.8
+    assert len(result.measurement.lesions) == 1
+
+
 def test_every_step_has_a_latency_in_seconds(model: LoadedModel, head: Head) -> None:
     latencies = Predictor(model, CONFIG, "cpu").segment(head.volume()).latencies
     assert list(latencies) == ["preprocess", "network", "postprocess", "measure", "total"]

@@ -19,6 +19,7 @@ from amd_das.inference.postprocess import binarise, drop_small
 from amd_das.measurement import Measurement, measure
 from amd_das.models import LoadedModel, ModelInfo
 from amd_das.networks.fcn import STRIDE, probabilities
+from amd_das.preprocessing.density import without_bone
 from amd_das.preprocessing.grid import SIZE
 from amd_das.preprocessing.pipeline import PreprocessConfig, Preprocessed, preprocess
 from amd_das.preprocessing.window import to_network
@@ -213,7 +214,7 @@ class Predictor:
     def _probabilities(
         self, prepared: Preprocessed, config: InferenceConfig, tell: Callable[[float], None]
     ) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Probabilities, and a warning where the GPU had too little memory."""
+        """Probabilities, 0 in spots too dense to be blood; and a warning where the GPU had too little memory."""
         out = np.zeros(prepared.slices.shape, np.float32)
         numbers = prepared.with_brain
         device, batch_size, done = self.device, config.batch_size, 0
@@ -237,7 +238,7 @@ class Predictor:
             done += len(batch)
             tell(done / len(numbers))
         out *= prepared.brain
-        return out, warnings
+        return without_bone(out, prepared.slices), warnings
 
     @torch.inference_mode()
     def _forward(self, slices: np.ndarray, device: torch.device, config: InferenceConfig) -> np.ndarray:
