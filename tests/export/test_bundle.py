@@ -17,10 +17,10 @@ from monai.bundle import verify_metadata
 
 from amd_das import models
 from amd_das.conventions import RESEARCH_NOTICE
-from amd_das.errors import ConfigError, NotFoundError
+from amd_das.errors import ConfigError, NotFoundError, UnreadableError
 from amd_das.export import carried, configs
 from amd_das.export.bundle import write_bundle
-from amd_das.export.bundle_scripts.scans import find_scans
+from amd_das.export.bundle_scripts.scans import check_scans, find_scans
 from amd_das.inference import Predictor
 from amd_das.reading import read_volume, write_mask
 
@@ -40,13 +40,13 @@ def bundle(model: models.LoadedModel, tmp_path_factory: pytest.TempPathFactory) 
     return write_bundle(model, place, card="# The card\n", data=DATA)
 
 
-def monai_bundle(bundle: Path, *arguments: object, tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    """``python -m monai.bundle …`` in the bundle, where the installed amd_das cannot be imported."""
+def in_bundle(bundle: Path, *arguments: object, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Python in the bundle's folder, where the installed amd_das cannot be imported."""
     other = tmp_path / "other"
     (other / "amd_das").mkdir(parents=True, exist_ok=True)
     (other / "amd_das" / "__init__.py").write_text("raise ImportError('the installed package was used')\n")
     return subprocess.run(
-        [sys.executable, "-m", "monai.bundle", *map(str, arguments)],
+        [sys.executable, *map(str, arguments)],
         cwd=bundle,
         env={**os.environ, "PYTHONPATH": str(other), "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
@@ -88,11 +88,19 @@ def test_monai_accepts_the_metadata(bundle: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_monai_accepts_the_network(bundle: Path, tmp_path: Path) -> None:
-    files = ("--meta_file", "configs/metadata.json", "--config_file", "configs/inference.json")
-    done = monai_bundle(bundle, "verify_net_in_out", "network_def", *files, "--device", "cpu", tmp_path=tmp_path)
+def test_monai_accepts_the_network_and_the_workflow(bundle: Path, tmp_path: Path) -> None:
+    code = (
+        "from monai.bundle import ConfigWorkflow, verify_net_in_out\n"
+        "files = {'config_file': 'configs/inference.json', 'meta_file': 'configs/metadata.json'}\n"
+        "workflow = ConfigWorkflow(**files, workflow_type='inference')\n"
+        "workflow.initialize()\n"
+        "assert not workflow.check_properties(), workflow.check_properties()\n"
+        "verify_net_in_out('network_def', **files, device='cpu')\n"
+        "import amd_das; print(amd_das.__file__)\n"
+    )
+    done = in_bundle(bundle, "-c", code, tmp_path=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "verified with no error" in done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == str(bundle / "scripts" / "amd_das" / "__init__.py")
 
 
 @pytest.mark.slow
@@ -105,9 +113,17 @@ def test_its_masks_are_the_products(bundle: Path, model: models.LoadedModel, tmp
     nibabel.save(nibabel.Nifti1Image(make_head(bleed_x=-14.0)[0], sheared), scans / "tilted.nii.gz")
     nibabel.save(nibabel.Nifti1Image(make_head()[0][:, :, 5:6], AFFINE), scans / "slice.nii.gz")
     (scans / "one_seg.nii.gz").write_bytes(b"a mask of an earlier run, passed over")
-    done = monai_bundle(
+    done = in_bundle(
         bundle,
-        *("run", "--config_file", "configs/inference.json", "--meta_file", "configs/metadata.json"),
+        *(
+            "-m",
+            "monai.bundle",
+            "run",
+            "--config_file",
+            "configs/inference.json",
+            "--meta_file",
+            "configs/metadata.json",
+        ),
         *("--bundle_root", ".", "--dataset_dir", scans, "--output_dir", tmp_path / "masks"),
         tmp_path=tmp_path,
     )
@@ -128,13 +144,28 @@ def test_its_masks_are_the_products(bundle: Path, model: models.LoadedModel, tmp
 def test_what_is_no_head_ct_is_refused_by_name(bundle: Path, tmp_path: Path) -> None:
     scan = tmp_path / "knee.nii.gz"
     nibabel.save(nibabel.Nifti1Image(np.full((40, 40, 8), 900, np.int16), AFFINE), scan)
-    arguments = ("run", "--config_file", "configs/inference.json", "--output_dir", tmp_path / "masks")
-    done = monai_bundle(bundle, *arguments, "--dataset_dir", scan, tmp_path=tmp_path)
+    arguments = (
+        "-m",
+        "monai.bundle",
+        "run",
+        "--config_file",
+        "configs/inference.json",
+        "--output_dir",
+        tmp_path / "masks",
+    )
+    done = in_bundle(bundle, *arguments, "--dataset_dir", scan, tmp_path=tmp_path)
     assert done.returncode != 0
     assert "NotHeadCtError" in done.stderr
     assert not (tmp_path / "masks").exists()
-    with pytest.raises(NotFoundError):
-        find_scans(str(tmp_path / "none"))
+
+
+def test_where_there_are_no_scans_it_says_so(tmp_path: Path) -> None:
+    place = str(tmp_path / "none")
+    assert find_scans(place) == [], "configs can be looked at without scans"
+    with pytest.raises(NotFoundError, match="none does not exist; expected head CTs, as in --dataset_dir"):
+        check_scans(find_scans(place), place)
+    with pytest.raises(UnreadableError, match="no"):
+        find_scans(str(tmp_path))
 
 
 def test_it_carries_what_it_imports_and_no_more(bundle: Path) -> None:

@@ -145,7 +145,10 @@ def inference(model: LoadedModel) -> dict[str, Any]:
             "postprocessing": "@postprocessing",
             "val_handlers": "@handlers",
         },
-        "run": ["$@evaluator.run()"],
+        "run": [
+            {"_target_": "scripts.scans.check_scans", "scans": "@dataset#data", "place": "@dataset_dir"},
+            "$@evaluator.run()",
+        ],
     }
 
 

@@ -12,11 +12,11 @@ def usage(model: LoadedModel) -> str:
 
 **{RESEARCH_NOTICE}**
 
-{TASK}. This bundle holds version {model.info.version} of the model and all code between
-a scan and its mask, so its masks are those of `amd-das segment`: the input is checked to be head CT in HU, the brain is
-extracted, slices are windowed and resampled to 1 mm, the network is run, and the outline is brought back to the scan's
-own grid. That code is in `scripts/`: the part of the package `amd_das` it needs lies there as it was at the export, and
-nothing of `amd_das` has to be installed.
+{TASK}. This bundle holds version {model.info.version}
+of the model and all code between a scan and its mask, so its masks are those of `amd-das segment`: the input is checked
+to be head CT in HU, the brain is extracted, slices are windowed and resampled to 1 mm, the network is run, and the
+outline is brought back to the scan's own grid. That code is in `scripts/`: the part of the package `amd_das` it needs
+lies there as it was at the export, and nothing of `amd_das` has to be installed.
 
 ## Install
 
@@ -43,7 +43,8 @@ bfloat16 is used so, as in `amd-das segment`; `--inferer#precision float32` is s
     python -m monai.bundle verify_net_in_out network_def --meta_file configs/metadata.json \\
         --config_file configs/inference.json
 
-The first downloads MONAI's schema to `schema.json`, unless it is there. `models/model.pt` is a state dict in half
-precision, as the version was published; the network alone takes slices of the brain, as `configs/metadata.json` says.
+The first needs jsonschema, and downloads MONAI's schema to `schema.json` unless it is there. `models/model.pt` is a
+state dict in half precision, as the version was published; the network alone takes slices of the brain, as
+`configs/metadata.json` says.
 
 """

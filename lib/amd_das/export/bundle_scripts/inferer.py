@@ -25,36 +25,20 @@ class HeadCtInferer(Inferer):
     Brain extraction, window, 1 mm slices, the network, and the way back are those of ``amd-das segment``.
     """
 
-    def __init__(
-        self,
-        *,
-        version: str,
-        notice: str,
-        threshold: float,
-        min_component_ml: float,
-        batch_size: int,
-        margin_px: int,
-        flip: bool,
-        precision: str,
-    ) -> None:
-        """Settings as :class:`amd_das.inference.InferenceConfig` has them.
+    def __init__(self, *, version: str, notice: str, **settings: Any) -> None:
+        """Load nothing yet.
 
         Args:
             version: of the weights, for the log.
             notice: what has to be said with every result.
+            settings: as :class:`amd_das.inference.InferenceConfig` has them.
 
         Raises:
             ConfigError: an impossible value.
+            TypeError: no such setting.
         """
         super().__init__()
-        self.config = InferenceConfig(
-            threshold=threshold,
-            min_component_ml=min_component_ml,
-            batch_size=batch_size,
-            margin_px=margin_px,
-            flip=flip,
-            precision=precision,
-        )
+        self.config = InferenceConfig(**settings)
         self.version, self.notice = version, notice
         self._network: SliceFcn | None = None
         self._predictor: Predictor | None = None

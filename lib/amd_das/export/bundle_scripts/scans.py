@@ -1,6 +1,6 @@
 """Head CTs from disk, and masks back to it, as transforms."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
+from amd_das.errors import NotFoundError
 from amd_das.reading import find_inputs, read_volume, write_mask
 from amd_das.volume import Volume
 
@@ -20,10 +21,22 @@ CASE, SPACING_KNOWN = "case", "spacing_known"
 def find_scans(place: str) -> list[dict[str, Any]]:
     """Every NIfTI or NRRD file and DICOM series in a folder, or the one file named; masks are passed over.
 
+    A place that is not there has none, so that configs can be looked at without scans; see :func:`check_scans`.
+
     Raises:
-        NotFoundError, UnreadableError, NotHeadCtError: there is none.
+        UnreadableError, NotHeadCtError: there are files, and no scan among them.
     """
-    return [{"image": found} for found in find_inputs([Path(place)])]
+    return [{"image": found} for found in find_inputs([Path(place)])] if Path(place).exists() else []
+
+
+def check_scans(scans: Sequence[Any], place: str) -> None:
+    """Before anything is run.
+
+    Raises:
+        NotFoundError: there are none.
+    """
+    if not scans:
+        raise NotFoundError(f"{place} does not exist; expected head CTs, as in --dataset_dir SCANS")
 
 
 class ReadHeadCtd(MapTransform):
