@@ -72,7 +72,7 @@ def run_in_terminal(
     if result is None:
         return STOPPED
     for step, made in result.steps.items():
-        sys.stdout.write(f"{step:12} {'made' if made.fresh else 'up to date'}  {made.folder}\n")
+        sys.stdout.write(f"{step:16} {'made' if made.fresh else 'up to date'}  {made.folder}\n")
     if result.version:
         sys.stdout.write(f"published {result.version}. {RESEARCH_NOTICE}\n")
     return DONE
