@@ -82,7 +82,7 @@ def test_the_file_says_what_it_is(model: LoadedModel, content: bytes) -> None:
     told = {entry.key: entry.value for entry in made.metadata_props}
     assert told["version"] == "v" and told["checksum_sha256"] == "0" * 64
     assert told["notice"] == made.doc_string == RESEARCH_NOTICE
-    assert told["threshold"] == "0.5"
+    assert told["threshold"] == "0.5" and "unverified" in told["data"]
     assert "0 to 100 HU" in told["input_range"]
     assert [entry.version for entry in made.opset_import] == [export.OPSET]
     (image,), (logits,) = made.graph.input, made.graph.output

@@ -13,7 +13,7 @@ from amd_das import __version__
 from amd_das.conventions import LABEL_NAME, LABELS, RESEARCH_NOTICE
 from amd_das.export.carried import requirements
 from amd_das.inference import InferenceConfig
-from amd_das.model_card import title_and_terms
+from amd_das.model_card import WEIGHTS_LICENCE, sources
 from amd_das.models import LoadedModel
 from amd_das.preprocessing.grid import SIZE
 
@@ -64,7 +64,6 @@ def metadata(model: LoadedModel, data: Sequence[Mapping[str, Any]]) -> dict[str,
         data: see :func:`amd_das.model_card.data_of`.
     """
     info = model.info
-    sources = [title_and_terms(str(line["set"])) for line in data]
     return {
         "schema": SCHEMA,
         "version": info.version,
@@ -78,8 +77,8 @@ def metadata(model: LoadedModel, data: Sequence[Mapping[str, Any]]) -> dict[str,
         "description": "An FCN with a VGG-16 encoder outlines the hemorrhage slice by slice; checks of the input, "
         "brain extraction, windowing and the way back to the scan's grid are in scripts/. See docs/README.md.",
         "authors": "the AMD-DAS project",
-        "copyright": "the AMD-DAS project; Apache-2.0, see LICENSE",
-        "data_source": "; ".join(dict.fromkeys(f"{title} ({terms})" for title, terms in sources)),
+        "copyright": f"the AMD-DAS project; {WEIGHTS_LICENCE}; see LICENSE and docs",
+        "data_source": sources(data),
         "data_type": "NIfTI, NRRD or DICOM",
         "image_classes": "one channel: non-contrast head CT in HU",
         "label_classes": "none: only masks of its own are made",

@@ -19,6 +19,7 @@ from amd_das.errors import ConfigError, ModelError
 from amd_das.files import write_whole
 from amd_das.inference import InferenceConfig
 from amd_das.inference.network import optimised
+from amd_das.model_card import WEIGHTS_LICENCE, data_of, sources
 from amd_das.models import LoadedModel
 from amd_das.preprocessing.grid import SIZE
 
@@ -140,7 +141,8 @@ def properties(model: LoadedModel) -> dict[str, str]:
         "version": model.info.version,
         "checksum_sha256": model.info.checksum,
         "notice": RESEARCH_NOTICE,
-        "licence": "Apache-2.0",
+        "licence": WEIGHTS_LICENCE,
+        "data": sources(data_of(model.info.training)),
         "network": json.dumps(asdict(model.network.config)),
         "input": f"{IMAGE}: (slices, 1, height, width) float32; axial slices of the brain, pixels of 1 mm, "
         f"{SIZE} x {SIZE}, anterior in row 0, the patient's right in column 0",

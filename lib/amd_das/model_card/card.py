@@ -9,6 +9,9 @@ from amd_das.model_card.data_sets import PHANTOM, cell, data_of, table
 from amd_das.models import ModelInfo
 from amd_das.networks.fcn import FcnConfig
 
+WEIGHTS_LICENCE: Final = "code: Apache-2.0; weights: Apache-2.0 as far as the terms of the data allow"
+"""Of every version."""
+
 Kind = Literal["pipeline", "fine_tuned", "interim", "other"]
 
 _TITLES: Final[Mapping[Kind, str]] = {
@@ -125,7 +128,7 @@ def _table(info: ModelInfo, network: FcnConfig, kind: Kind) -> str:
         "seed": seed,
         "checkpoint chosen by": training.get("criterion"),
         "notes": training["notes"] if isinstance(training.get("notes"), str) else None,
-        "licence": "code: Apache-2.0; weights: Apache-2.0 as far as the terms of the data below allow",
+        "licence": WEIGHTS_LICENCE,
     }
     return _two_columns({key: value for key, value in rows.items() if value is not None})
 

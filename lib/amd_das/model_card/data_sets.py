@@ -80,6 +80,12 @@ def licences(lines: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def sources(lines: Sequence[Mapping[str, Any]]) -> str:
+    """The same in one line."""
+    told = dict.fromkeys(title_and_terms(str(line["set"])) for line in lines)
+    return "; ".join(f"{title}: {terms}" for title, terms in told)
+
+
 def title_and_terms(name: str) -> tuple[str, str]:
     """Of a public set by its layout's name, or of one of the others; unverified where nothing is known."""
     layouts = {layout.name: layout for layout in LAYOUTS if layout not in ANY}
