@@ -35,7 +35,8 @@ In the folder of this bundle, with NIfTI or NRRD files or DICOM series in `SCANS
 writes `MASKS/<scan>_seg.nii.gz` for each, 1 where hemorrhage, on exactly the scan's grid, and says its volume. What is
 no head CT in HU is refused with the reason, and the run ends there; masks before it are kept. Settings are changed on
 the command line, as in `--inferer#threshold 0.4` or `--device "\\$torch.device('cpu')"`. A processor or GPU that
-multiplies bfloat16 is used so, as in `amd-das segment`; `--inferer#precision float32` is slower and the same everywhere.
+multiplies bfloat16 is used so, as in `amd-das segment`; `--inferer#precision float32` is slower, and the same
+everywhere.
 
 ## Check
 
