@@ -14,11 +14,16 @@ setup: $(VENV)/.installed
 # --no-compile keeps the environment small; Python compiles what it imports at first use.
 $(VENV)/.installed: requirements.txt requirements-nodeps.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11, or say make PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Installing into $(VENV): about 2.3 GB, a few minutes, once."
+	@echo "Installing into $(VENV): about 2.4 GB, a few minutes, once."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --no-compile -r requirements.txt
 	$(BIN)/python -m pip install --quiet --no-compile --no-deps -r requirements-nodeps.txt
 	$(BIN)/python -m pip install --quiet --no-compile --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Tests and checks need more: a browser's driver, pytest, ruff, mypy.
+$(VENV)/.installed-test: requirements-test.txt $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps -r requirements-test.txt
 	@touch $@
 
 # The sample studies are needed only where the user brings none.
@@ -35,10 +40,10 @@ sample-data/cases/.made: sample-data/generate.sh | setup
 	AMD_DAS=$(BIN)/amd-das sample-data/generate.sh
 	@touch $@
 
-test: setup
+test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest
 
-lint: setup
+lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
