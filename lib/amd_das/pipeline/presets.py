@@ -38,7 +38,7 @@ def paper() -> PipelineConfig:
 
 
 def shipped() -> PipelineConfig:
-    """What weights are made with where there is no GPU: narrow networks, crops; 2 h 38 min of training on one core."""
+    """What weights are made with where there is no GPU: narrow networks, crops; 3 h 49 min of training on one core."""
     fcn = FcnConfig.narrowed(2)
     return PipelineConfig(
         name="shipped",
