@@ -68,13 +68,13 @@ def test_corrected_segs_are_learnt_from(orthanc: Orthanc, tmp_path: Path) -> Non
     assert not any(f'"{name}"' in text or "PatientID" in text for name in heads)
 
     store = tmp_path / "work" / SPLIT
-    before = {one.keys: assign([Person(keys=one.keys)], store)[0] for one in cases}
+    before = {one.files.case: assign([Person(keys=one.keys)], store)[0] for one in cases}
     assert sorted(before.values()) == ["train", "train", "validation"]
     again = head_series(bleed_x=12.0, patient_id="p2")
     web(orthanc).store(again)
     label(orthanc, again, tmp_path / "again")
     run(place, tmp_path / "work", tmp_path / "model", tiny_fine_tuning(learning_rate=1e-6), processes=1)
-    later = {one.keys: assign([Person(keys=one.keys)], store)[0] for one in labelled_cases(place)}
-    assert {keys: later[keys] for keys in before} == before
-    of_p2 = {split for keys, split in later.items() if "PatientID p2" in keys}
+    later = {one.files.case: (assign([Person(keys=one.keys)], store)[0], one.keys) for one in labelled_cases(place)}
+    assert {case: later[case][0] for case in before} == before
+    of_p2 = {split for split, keys in later.values() if "PatientID p2" in keys}
     assert len(of_p2) == 1 and len(later) == 4
