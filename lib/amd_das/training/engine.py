@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,7 @@ from ignite.engine import Engine, Events
 
 from amd_das.errors import ConfigError, TrainingError, TrainingStopped
 from amd_das.training import history, parallel
+from amd_das.training.ahead import Ahead
 from amd_das.training.device import choose, is_out_of_memory
 from amd_das.training.learner import Learner, NotFiniteError, seeded
 from amd_das.training.progress import Progress, ProgressCallback, StopCheck
@@ -58,7 +59,7 @@ def fit(
 
     Args:
         learner: constructed under `seeded`; holds its networks on the training's device afterwards.
-        batch_at: makes the batch of a step.
+        batch_at: makes the batch of a step, in a thread of its own while the network learns from the one before.
         config: steps, batch, device and so on.
         workdir: receives ``checkpoint.pt``, ``history.jsonl``, ``tensorboard/`` and, in the end, ``record.json``.
         progress: receives reports.
@@ -99,6 +100,9 @@ class _Fit:
 
     reported: float = 0.0
     stop: bool = False
+    batches: BatchAt = field(init=False)
+    """``batch_at`` with the next batch made ahead, while the engine runs."""
+
     enough: Enough | None = None
     over: bool = False
     """Whether it has been enough."""
@@ -131,7 +135,8 @@ class _Fit:
         engine = self._engine(board)
         self.marked = time.monotonic()
         try:
-            engine.run()
+            with Ahead(self.batch_at, self.config.steps) as self.batches:
+                engine.run()
         except NotFiniteError as error:
             return Trouble(engine.state.iteration - 1, str(error), memory=False)
         except Exception as error:
@@ -178,7 +183,7 @@ class _Fit:
         """One step; raises NotFiniteError in all processes alike."""
         number, losses = engine.state.iteration - 1, {}
         if number not in self.run.skipped:
-            batch = self.place.batch(self.batch_at(number, self.run.batch))
+            batch = self.place.batch(self.batches(number, self.run.batch))
             with self.place.autocast():
                 losses = self.learner.step(batch, number, self.config.steps)
         stop = self.should_stop is not None and self.should_stop()
