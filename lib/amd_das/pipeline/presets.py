@@ -71,10 +71,11 @@ def shipped() -> PipelineConfig:
         ),
         segmentation_fit=FitConfig(batch=12, steps=2200, checkpoint_steps=200, validate_steps=400),
         self_training=SelfTrainingConfig(
+            rounds=3,
             share=2 / 3,
-            paint=PaintConfig(bone=0.15, calcium=0.15, falx=0.1, streaks=0.05, subdural=0.15, csf_blood=0.3),
+            paint=PaintConfig(bone=0.2, calcium=0.25, falx=0.2, streaks=0.08, subdural=0.3, csf_blood=0.45),
         ),
-        self_training_fit=FitConfig(batch=12, steps=2200, checkpoint_steps=100, validate_steps=550),
+        self_training_fit=FitConfig(batch=12, steps=2200, checkpoint_steps=100, validate_steps=1100),
     )
 
 

@@ -22,16 +22,16 @@ def painted(slices: Slices, config: BleedConfig = ALWAYS, seed: int = 0) -> Slic
     return add_bleeds(*slices, config, np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("contusion", [0.0, 1.0])
-def test_what_is_painted_is_lesion_and_brighter(slices: Slices, contusion: float) -> None:
+@pytest.mark.parametrize(("contusion", "visible"), [(0.0, 30), (1.0, 75)])
+def test_what_is_painted_is_lesion_and_brighter(slices: Slices, contusion: float, visible: int) -> None:
     images, labels = painted(slices, BleedConfig(chance=1.0, contusion=contusion))
     assert images.dtype == labels.dtype == np.uint8
     assert (labels.sum((1, 2)) > 0).sum() >= 9, "few places have no room"
     inside = labels > 0
     assert images[inside].mean() > slices[0][inside].mean() + 20
     far = ~np.stack([binary_dilation(mask, iterations=3) for mask in inside])
-    brighter = images.astype(int) - slices[0] > 30
-    assert not brighter[far].any(), "nothing bright is left without its outline"
+    brighter = images.astype(int) - slices[0] > visible
+    assert not brighter[far].any(), "nothing bright is left without its outline, but thin blood between patches"
 
 
 def test_contusions_lie_at_the_surface_and_are_in_pieces(slices: Slices) -> None:
@@ -53,6 +53,26 @@ def test_other_blood_and_bone_are_not_painted_over(slices: Slices) -> None:
     again, labels = painted((images, slices[1]))
     assert not labels[:, :, :106].any()
     assert np.abs(again[:, :, :100].astype(int) - images[:, :, :100]).max() <= 1
+
+
+def test_a_bleed_may_break_into_the_ventricle_beside_it_which_is_no_lesion(slices: Slices) -> None:
+    images = np.where(slices[0] > 0, 80, 0).astype(np.uint8)
+    images[:, 95:150, 112:128] = 10
+    ventricle = np.zeros(images.shape, bool)
+    ventricle[:, 97:148, 114:126] = True
+    many = [painted((images, slices[1]), BleedConfig(chance=1.0, contusion=0.0), seed) for seed in range(6)]
+    bright = [((image > 90) & ventricle).sum((1, 2)) > 100 for image, _ in many]
+    assert 2 <= np.sum(bright) <= 40, "now and then"
+    assert not any((mask > 0)[ventricle].any() for _, mask in many)
+
+
+def test_the_noise_of_the_scan_goes_on_in_what_is_painted() -> None:
+    def spread(noise: float) -> float:
+        images, labels = painted(disc_slices(12, lesions=0.0, noise=noise), BleedConfig(chance=1.0, contusion=0.0))
+        steps = np.diff(images.astype(float), axis=2)[(labels[..., 1:] > 0) & (labels[..., :-1] > 0)]
+        return float(np.median(np.abs(steps)))
+
+    assert spread(16.0) > 2 * spread(2.0)
 
 
 def test_lesions_that_are_there_stay() -> None:

@@ -75,6 +75,17 @@ def test_blood_in_csf_fills_what_is_dark_alone(slices: Slices) -> None:
     assert not changed[far].any()
 
 
+def test_the_noise_of_the_scan_goes_on_in_other_blood(slices: Slices) -> None:
+    def spread(noise: float) -> float:
+        images, labels = disc_slices(8, lesions=0.0, noise=noise)
+        after, _ = painted((images, labels), replace(UNPAINTED, subdural=1.0))
+        covered = after.astype(int) - images > 25
+        steps = np.diff(after.astype(float), axis=2)[covered[..., 1:] & covered[..., :-1]]
+        return float(np.median(np.abs(steps)))
+
+    assert spread(16.0) > 2 * spread(2.0)
+
+
 def test_a_part_of_the_lesion_stays_and_the_rest_looks_like_tissue(slices: Slices) -> None:
     images, labels = painted(slices, replace(UNPAINTED, partial=1.0))
     gone = (slices[1] > 0) & (labels == 0)

@@ -1,23 +1,36 @@
 """Bleeds in the brain's tissue where a slice had none: the outline of each is known, whatever the slice.
 
-Shapes, sites and densities are those of the textbooks, drawn more widely: solid bleeds deep in the brain, patchy
-contusions at its surface, fresh blood at 50 to 85 HU, a rim of edema around it.
+Shapes, sites and densities are those of the textbooks, drawn more widely: solid bleeds deep in the brain, some of which
+break into a ventricle (that blood is no lesion), clusters of patchy contusions at its surface, fresh blood at 50 to 85
+HU, less where a slice holds only a part of it, and a rim of edema around it.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter
+from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, label
 
 from amd_das.errors import ConfigError
-from amd_das.segmentation.painting.canvas import CSF_BELOW_HU, GREY_PER_HU, Canvas, brain_of, to_grey
+from amd_das.segmentation.painting.canvas import CSF_BELOW_HU, GREY_PER_HU, Canvas, brain_of, texture, to_grey
 
 _SURFACE_PX: Final = 22.0
 """Contusions lie so near to the outside."""
 
 _BRIGHT_BY_HU: Final = 12.0
 """Grey matter is at most so much brighter than the whole brain."""
+
+_SETTLED: Final = 0.12
+"""Of solid bleeds: the blood has settled, and is denser behind."""
+
+_BREAKS_IN: Final = 0.4
+"""Of solid bleeds beside a ventricle: blood is in there too."""
+
+_THIN: Final = 0.35
+"""Of solid bleeds: tissue shows through."""
+
+_SEEN: Final = 0.4
+"""Part of a pixel that must be blood for an expert to see it."""
 
 _LEAST_PX: Final = 6
 """Smaller spots are not painted: at 1 mm and 5 mm thickness that is 0.03 mL."""
@@ -83,28 +96,65 @@ def _bleed(canvas: Canvas, *, contusion: bool) -> None:
     place = canvas.somewhere(tissue & near & ~binary_dilation(fluid, iterations=2))
     if place is None:
         return
-    region = _outline(canvas, place, contusion=contusion) & tissue
-    blood = binary_opening(region & _patches(canvas, rng.uniform(0.25, 0.9))) if contusion else region
+    region = tissue & (_cluster(canvas, place) if contusion else _outline(canvas, place, rough=0.3))
+    part, blood = _share(canvas, region, contusion=contusion)
     if blood.sum() < _LEAST_PX:
         return
-    core = rng.uniform(54 if contusion else 50, 85)
-    density = rng.uniform(0.6, 1.0) if contusion else 1.0
-    shade = gaussian_filter(rng.standard_normal(canvas.hu.shape), rng.uniform(1.0, 4.0))
-    core = core + shade / shade.std() * rng.uniform(0.5, 6.0)
-    if not contusion and rng.random() < 0.12:  # blood that has settled is denser behind
-        core = core - rng.uniform(6, 22) * (canvas.rows < place[0] + rng.normal(0, 3))
+    mean = rng.uniform(54 if contusion else 50, 85)
+    core = mean + texture(canvas.hu.shape, rng)
+    if not contusion and rng.random() < _SETTLED:
+        core = core - rng.uniform(6, 15) * (canvas.rows < place[0] + rng.normal(0, 3))
     _swell(canvas, binary_dilation(region, iterations=1), tissue)
-    share = density * gaussian_filter(blood.astype(float), rng.uniform(0.45, 1.3))
-    grain = canvas.hu - gaussian_filter(canvas.hu, 1.5)  # the scan's own noise goes on in the bleed
-    canvas.hu = np.where(tissue, canvas.hu + share * (core + grain - canvas.hu), canvas.hu)
+    share = gaussian_filter(part, rng.uniform(0.45, 1.8))
+    canvas.hu = np.where(tissue, canvas.hu + share * (core + canvas.grain - canvas.hu), canvas.hu)
     near = gaussian_filter(blood.astype(float), 1.2)  # an expert's outline goes around what is seen, not into every gap
     canvas.lesion = canvas.lesion | (tissue & (near > (0.33 if contusion else 0.5)))
+    if not contusion and rng.random() < _BREAKS_IN:
+        _break_in(canvas, blood, fluid, mean)
 
 
-def _outline(canvas: Canvas, place: tuple[int, int], *, contusion: bool) -> np.ndarray:
-    """A region about a place with an irregular edge; most are small."""
+def _share(canvas: Canvas, region: np.ndarray, *, contusion: bool) -> tuple[np.ndarray, np.ndarray]:
+    """How much of each pixel is blood, 0 to 1; and where there is so much that it is outlined, bool."""
     rng = canvas.rng
-    length = 2 * float(np.exp(rng.normal(2.2, 0.65))) if rng.random() < 0.8 else rng.uniform(20, 75)
+    if not contusion:
+        thin = rng.random() < _THIN  # the slice holds the bleed's upper or lower end, or it is no longer fresh
+        return region * (rng.uniform(0.6, 1.0) if thin else 1.0), region
+    patches = _patches(canvas, rng.uniform(0.25, 0.9))
+    between = 0.0 if rng.random() < 0.4 else rng.uniform(0.0, 0.9)
+    density = rng.uniform(0.6, 1.0)
+    part = region * density * np.where(patches, 1.0, between)
+    return part, binary_opening(region & (part >= _SEEN))
+
+
+def _break_in(canvas: Canvas, blood: np.ndarray, fluid: np.ndarray, hu: float) -> None:
+    """Blood in the ventricle beside a bleed: as bright, and no lesion."""
+    rng = canvas.rng
+    spaces, _ = label(fluid)
+    beside = np.setdiff1d(spaces[binary_dilation(blood, iterations=4)], 0)
+    space = np.isin(spaces, beside) & ~canvas.lesion
+    if not space.any():
+        return
+    if rng.random() < 0.5:  # it sinks to the back
+        space &= canvas.rows >= rng.uniform(canvas.rows[space].min(), canvas.rows[space].max())
+    wider = int(rng.integers(0, 3))
+    space = binary_dilation(space, iterations=wider) if wider else space
+    canvas.cover(space & canvas.brain & ~canvas.lesion, hu + rng.normal(0, 4))
+
+
+def _cluster(canvas: Canvas, place: tuple[int, int]) -> np.ndarray:
+    """Some regions near a place, most of them one."""
+    rng = canvas.rng
+    region = _outline(canvas, place, rough=0.48, longest=40)
+    for _ in range(min(rng.geometric(0.5) - 1, 4)):
+        row, column = place + rng.normal(0, rng.uniform(4, 16), 2)
+        region = region | _outline(canvas, (int(row), int(column)), rough=0.48, longest=40)
+    return region
+
+
+def _outline(canvas: Canvas, place: tuple[int, int], *, rough: float, longest: float = 75) -> np.ndarray:
+    """A region about a place with an irregular edge, at most so rough and long (pixels); most are small."""
+    rng = canvas.rng
+    length = 2 * float(np.exp(rng.normal(2.1, 0.65))) if rng.random() < 0.8 else rng.uniform(20, longest)
     width = length * rng.uniform(0.45, 1.0)
     bumps = sum(
         weight * field / field.std()
@@ -113,14 +163,14 @@ def _outline(canvas: Canvas, place: tuple[int, int], *, contusion: bool) -> np.n
             (0.4, gaussian_filter(rng.standard_normal(canvas.hu.shape), max(length / 16, 0.8))),
         )
     )
-    rough = rng.uniform(0.05, 0.3) * (1.6 if contusion else 1.0)
-    return np.sqrt(canvas.reach(place, length, width, rng.uniform(0, np.pi))) + rough * bumps < 1
+    edge = rng.uniform(rough / 6, rough)
+    return np.sqrt(canvas.reach(place, length, width, rng.uniform(0, np.pi))) + edge * bumps < 1
 
 
 def _patches(canvas: Canvas, part: float) -> np.ndarray:
     """Where a patchy bleed has blood: about this part of any region."""
     rng = canvas.rng
-    field = gaussian_filter(rng.standard_normal(canvas.hu.shape), rng.uniform(1.2, 4.5))
+    field = gaussian_filter(rng.standard_normal(canvas.hu.shape), rng.uniform(1.5, 5.0))
     return field > np.quantile(field, 1 - part)
 
 

@@ -12,13 +12,17 @@ CSF_BELOW_HU: Final = 15.0
 EDGE_PX: Final = 0.7
 """Blur of what is painted, as slices average over the border."""
 
+_GRAIN_SPREADS: Final = 2.5
+"""What differs from its surroundings by more of the noise's spread is anatomy."""
+
 _LEAST_BRAIN_PX: Final = 500
 """A tip of the brain has room for nothing."""
 
 
 def texture(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Of clotted blood, HU."""
-    return gaussian_filter(rng.standard_normal(shape), 1.2) * 6
+    """Of clotted blood, HU; of all blood alike, or its texture alone would tell where it lies."""
+    field = gaussian_filter(rng.standard_normal(shape), rng.uniform(1.0, 4.0))
+    return field / field.std() * rng.uniform(0.5, 6.0)
 
 
 def brain_of(image: np.ndarray) -> np.ndarray | None:
@@ -42,18 +46,23 @@ class Canvas:
         self.depth = distance_transform_edt(brain)
         """Pixels from the outside."""
 
+        grain = hu - gaussian_filter(hu, 1.5)
+        limit = _GRAIN_SPREADS * 1.48 * float(np.median(np.abs(grain[brain])))
+        self.grain = np.clip(grain, -limit, limit)
+        """The scan's own noise, HU: it goes on in what is painted."""
+
         self.rows, self.columns = np.indices(hu.shape, dtype=np.float32)
         inside = np.argwhere(brain)
         self.middle, self.half = inside.mean(0), (inside.max(0) - inside.min(0)) / 2
 
     def cover(self, region: np.ndarray, hu: float, *, under_lesion: bool = False) -> None:
-        """Make a region as bright as this, with a soft edge and some texture; it is no lesion then."""
+        """Make a region as bright as this, with a soft edge, texture and the scan's noise; it is no lesion then."""
         if under_lesion:
             region = region & ~self.lesion
         else:
             self.lesion = self.lesion & ~region
         share = gaussian_filter(region.astype(np.float32), EDGE_PX)
-        self.hu = self.hu + (hu + texture(self.hu.shape, self.rng) - self.hu) * share
+        self.hu = self.hu + (hu + texture(self.hu.shape, self.rng) + self.grain - self.hu) * share
 
     def somewhere(self, where: np.ndarray) -> tuple[int, int] | None:
         """A random pixel of a region."""

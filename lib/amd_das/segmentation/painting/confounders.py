@@ -4,9 +4,12 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import binary_dilation, gaussian_filter, label
+from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter
 
 from amd_das.segmentation.painting.canvas import CSF_BELOW_HU, Canvas
+
+_DEEP_PX: Final = 18.0
+"""So far from the outside, CSF is in a ventricle or a basal cistern."""
 
 
 def _bone(canvas: Canvas) -> None:
@@ -82,21 +85,25 @@ def _csf_blood(canvas: Canvas) -> None:
     rng = canvas.rng
     dark = canvas.brain & (gaussian_filter(canvas.hu, 0.8) < CSF_BELOW_HU) & (canvas.depth > 2)
     dark &= ~binary_dilation(canvas.lesion, iterations=6)  # the dark rim that pseudo-CT often have is no CSF
-    spaces, count = label(dark)
-    if not count:
-        return
+    deep = binary_opening(dark & (canvas.depth > _DEEP_PX))
     hu = rng.uniform(42, 80)
-    place = canvas.somewhere(dark)
-    assert place is not None  # there is a space
-    if rng.random() < 0.5:  # cisterns and sulci near some place
-        near = np.hypot(canvas.rows - place[0], canvas.columns - place[1]) < rng.uniform(15, 80)
-        filled = dark & near
-        canvas.cover(binary_dilation(filled) & canvas.brain if rng.random() < 0.5 else filled, hu)
+    ventricles = rng.random() < 0.6 and deep.any()
+    space = deep if ventricles else dark
+    place = canvas.somewhere(space)
+    if place is None:
         return
-    space = binary_dilation(spaces == spaces[place], iterations=int(rng.integers(1, 4)))  # a ventricle, or a part of it
-    rows = canvas.rows[space]
-    level = rows.min() if rng.random() < 0.5 else rng.uniform(rows.min(), rows.max())
-    canvas.cover(space & (canvas.rows >= level) & canvas.brain, hu)
+    if ventricles and rng.random() < 0.45:  # it has sunk to the back, on one side or both
+        right = canvas.columns > canvas.middle[1]
+        if rng.random() < 0.6:
+            space = space & (right == right[place])
+        space = space & (canvas.rows >= np.quantile(canvas.rows[space], rng.uniform(0.2, 0.95)))
+    else:
+        near = np.hypot(canvas.rows - place[0], canvas.columns - place[1])
+        space = space & (near < (rng.uniform(12, 70) if ventricles else rng.uniform(15, 80)))
+    wider = int(rng.integers(0, 4)) if ventricles else int(rng.random() < 0.5)
+    if wider:
+        space = binary_dilation(space, iterations=wider) & canvas.brain
+    canvas.cover(space & ~binary_dilation(canvas.lesion, iterations=2), hu)
 
 
 CONFOUNDERS: Final[dict[str, Callable[[Canvas], None]]] = {
