@@ -68,11 +68,24 @@ def test_a_subdural_covers_what_lies_beneath(slices: Slices) -> None:
 
 
 def test_blood_in_csf_fills_what_is_dark_alone(slices: Slices) -> None:
-    images, _ = painted(slices, replace(UNPAINTED, csf_blood=1.0))
-    changed = np.abs(images.astype(int) - slices[0]) > 10
-    far = np.stack([distance_transform_edt(image != DARK) > 4 for image in slices[0]])
-    assert changed.any((1, 2)).all()
-    assert not changed[far].any()
+    plain, nothing = disc_slices(1, lesions=0.0)
+    for image, mask in zip(*slices, strict=True):
+        pair = np.concatenate([plain, image[None]]), np.concatenate([nothing, mask[None]])  # nothing to borrow
+        images, _ = painted(pair, replace(UNPAINTED, csf_blood=1.0))
+        changed = np.abs(images[1].astype(int) - image) > 10
+        assert changed.any()
+        assert not changed[distance_transform_edt(image != DARK) > 4].any()
+
+
+def test_ventricles_may_be_another_slices_where_ones_own_are_narrow() -> None:
+    images, labels = disc_slices(2, lesions=0.0, noise=0.0)
+    images[0, 100:140, 110:130] = DARK  # the second slice has none
+    added = [painted((images, labels), replace(UNPAINTED, csf_blood=1.0), seed)[0][1] > 105 for seed in range(12)]
+    areas = [int(bright.sum()) for bright in added]
+    assert 2 <= sum(area > 0 for area in areas) <= 8, "now and then"
+    assert max(areas) <= 1.2 * 40 * 20, "as large as there, or smaller"
+    rows, columns = np.nonzero(np.any(added, axis=0))
+    assert abs(rows.mean() - 120) < 12 and abs(columns.mean() - 120) < 12, "in the middle"
 
 
 def test_the_noise_of_the_scan_goes_on_in_other_blood(slices: Slices) -> None:

@@ -12,13 +12,18 @@ import numpy as np
 from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, label
 
 from amd_das.errors import ConfigError
-from amd_das.segmentation.painting.canvas import CSF_BELOW_HU, GREY_PER_HU, Canvas, brain_of, texture, to_grey
+from amd_das.segmentation.painting.canvas import (
+    BRIGHT_BY_HU,
+    CSF_BELOW_HU,
+    GREY_PER_HU,
+    Canvas,
+    brain_of,
+    texture,
+    to_grey,
+)
 
 _SURFACE_PX: Final = 22.0
 """Contusions lie so near to the outside."""
-
-_BRIGHT_BY_HU: Final = 12.0
-"""Grey matter is at most so much brighter than the whole brain."""
 
 _SETTLED: Final = 0.12
 """Of solid bleeds: the blood has settled, and is denser behind."""
@@ -26,7 +31,7 @@ _SETTLED: Final = 0.12
 _BREAKS_IN: Final = 0.4
 """Of solid bleeds beside a ventricle: blood is in there too."""
 
-_THIN: Final = 0.35
+_THIN: Final = 0.4
 """Of solid bleeds: tissue shows through."""
 
 _SEEN: Final = 0.4
@@ -90,7 +95,7 @@ def _bleed(canvas: Canvas, *, contusion: bool) -> None:
     fluid = binary_opening(
         canvas.brain & (smooth < CSF_BELOW_HU), iterations=2
     )  # ventricles and cisterns; narrow sulci are pushed away
-    ordinary = smooth < np.median(canvas.hu[canvas.brain]) + _BRIGHT_BY_HU  # neither bone nor other blood
+    ordinary = smooth < np.median(canvas.hu[canvas.brain]) + BRIGHT_BY_HU  # neither bone nor other blood
     tissue = canvas.brain & ~fluid & ~canvas.lesion & ordinary
     near = canvas.depth < _SURFACE_PX if contusion else canvas.depth > rng.choice([8.0, 18.0])
     place = canvas.somewhere(tissue & near & ~binary_dilation(fluid, iterations=2))
@@ -118,9 +123,9 @@ def _share(canvas: Canvas, region: np.ndarray, *, contusion: bool) -> tuple[np.n
     rng = canvas.rng
     if not contusion:
         thin = rng.random() < _THIN  # the slice holds the bleed's upper or lower end, or it is no longer fresh
-        return region * (rng.uniform(0.6, 1.0) if thin else 1.0), region
+        return region * (rng.uniform(0.55, 1.0) if thin else 1.0), region
     patches = _patches(canvas, rng.uniform(0.25, 0.9))
-    between = 0.0 if rng.random() < 0.4 else rng.uniform(0.0, 0.9)
+    between = np.sqrt(rng.random())  # most are blotched rather than spotted
     density = rng.uniform(0.6, 1.0)
     part = region * density * np.where(patches, 1.0, between)
     return part, binary_opening(region & (part >= _SEEN))

@@ -9,6 +9,9 @@ GREY_PER_HU: Final = 2.55
 """Grey values of a slice store per HU."""
 
 CSF_BELOW_HU: Final = 15.0
+BRIGHT_BY_HU: Final = 12.0
+"""Grey matter is at most so much brighter than the whole brain."""
+
 EDGE_PX: Final = 0.7
 """Blur of what is painted, as slices average over the border."""
 
@@ -40,8 +43,17 @@ def to_grey(hu: np.ndarray, brain: np.ndarray) -> np.ndarray:
 class Canvas:
     """One slice that is being painted."""
 
-    def __init__(self, hu: np.ndarray, lesion: np.ndarray, brain: np.ndarray, rng: np.random.Generator) -> None:
-        """Of (H, W): ``hu`` float, ``lesion`` and ``brain`` bool."""
+    def __init__(
+        self,
+        hu: np.ndarray,
+        lesion: np.ndarray,
+        brain: np.ndarray,
+        rng: np.random.Generator,
+        *,
+        lender: "Canvas | None" = None,
+    ) -> None:
+        """Of (H, W): ``hu`` float, ``lesion`` and ``brain`` bool; ``lender`` is another slice to take shapes from."""
+        self.lender = lender
         self.hu, self.lesion, self.brain, self.rng = hu, lesion, brain, rng
         self.depth = distance_transform_edt(brain)
         """Pixels from the outside."""
@@ -63,6 +75,10 @@ class Canvas:
             self.lesion = self.lesion & ~region
         share = gaussian_filter(region.astype(np.float32), EDGE_PX)
         self.hu = self.hu + (hu + texture(self.hu.shape, self.rng) + self.grain - self.hu) * share
+
+    def dark(self) -> np.ndarray:
+        """(H, W) bool, as dark as CSF."""
+        return self.brain & (gaussian_filter(self.hu, 0.8) < CSF_BELOW_HU)
 
     def somewhere(self, where: np.ndarray) -> tuple[int, int] | None:
         """A random pixel of a region."""

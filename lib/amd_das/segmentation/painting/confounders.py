@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter
+from scipy.ndimage import affine_transform, binary_dilation, binary_opening, gaussian_filter
 
-from amd_das.segmentation.painting.canvas import CSF_BELOW_HU, Canvas
+from amd_das.segmentation.painting.canvas import BRIGHT_BY_HU, Canvas
 
 _DEEP_PX: Final = 18.0
 """So far from the outside, CSF is in a ventricle or a basal cistern."""
@@ -83,27 +83,49 @@ def _subdural(canvas: Canvas) -> None:
 
 def _csf_blood(canvas: Canvas) -> None:
     rng = canvas.rng
-    dark = canvas.brain & (gaussian_filter(canvas.hu, 0.8) < CSF_BELOW_HU) & (canvas.depth > 2)
+    dark = canvas.dark() & (canvas.depth > 2)
     dark &= ~binary_dilation(canvas.lesion, iterations=6)  # the dark rim that pseudo-CT often have is no CSF
-    deep = binary_opening(dark & (canvas.depth > _DEEP_PX))
-    hu = rng.uniform(42, 80)
-    ventricles = rng.random() < 0.6 and deep.any()
-    space = deep if ventricles else dark
+    kind = rng.choice(["anywhere", "ventricles", "borrowed"], p=[0.35, 0.35, 0.3])
+    space = _ventricles(canvas) & dark if kind == "ventricles" else dark
+    if kind == "borrowed":
+        space = _borrowed_ventricles(canvas)
+    if not space.any():
+        kind, space = "anywhere", dark
     place = canvas.somewhere(space)
     if place is None:
         return
-    if ventricles and rng.random() < 0.45:  # it has sunk to the back, on one side or both
+    hu = rng.uniform(42, 80)
+    if kind != "anywhere" and rng.random() < 0.4:  # it has sunk to the back, on one side or both
         right = canvas.columns > canvas.middle[1]
         if rng.random() < 0.6:
             space = space & (right == right[place])
         space = space & (canvas.rows >= np.quantile(canvas.rows[space], rng.uniform(0.2, 0.95)))
     else:
         near = np.hypot(canvas.rows - place[0], canvas.columns - place[1])
-        space = space & (near < (rng.uniform(12, 70) if ventricles else rng.uniform(15, 80)))
-    wider = int(rng.integers(0, 4)) if ventricles else int(rng.random() < 0.5)
+        space = space & (near < (rng.uniform(15, 80) if kind == "anywhere" else rng.uniform(12, 70)))
+    wider = {"anywhere": int(rng.random() < 0.5), "ventricles": int(rng.integers(0, 4)), "borrowed": 0}[kind]
     if wider:
         space = binary_dilation(space, iterations=wider) & canvas.brain
     canvas.cover(space & ~binary_dilation(canvas.lesion, iterations=2), hu)
+
+
+def _ventricles(canvas: Canvas) -> np.ndarray:
+    """(H, W) bool, those of a slice; and its basal cisterns."""
+    return binary_opening(canvas.dark() & (canvas.depth > _DEEP_PX))
+
+
+def _borrowed_ventricles(canvas: Canvas) -> np.ndarray:
+    """(H, W) bool, those of another slice, as large or smaller, in this one's middle: blood widens narrow ones."""
+    lender, rng = canvas.lender, canvas.rng
+    if lender is None or not 0.75 < lender.brain.sum() / canvas.brain.sum() < 1.33:
+        return np.zeros_like(canvas.brain)
+    smaller = 1 / rng.uniform(0.5, 1.0)
+    matrix = np.array([smaller, smaller * rng.choice([-1, 1])])
+    space = affine_transform(
+        _ventricles(lender).astype(np.uint8), matrix, offset=lender.middle - matrix * canvas.middle, order=0
+    )
+    tissue = gaussian_filter(canvas.hu, 1.5) < np.median(canvas.hu[canvas.brain]) + BRIGHT_BY_HU
+    return (space > 0) & tissue & (canvas.depth > _DEEP_PX / 2) & ~binary_dilation(canvas.lesion, iterations=3)
 
 
 CONFOUNDERS: Final[dict[str, Callable[[Canvas], None]]] = {

@@ -26,12 +26,16 @@ def paint(
     """
     if config == UNPAINTED:
         return images, labels
-    painted = [_paint_one(image, mask, config, rng) for image, mask in zip(images, labels, strict=True)]
+    lenders = np.roll(images, 1, axis=0)
+    painted = [
+        _paint_one(image, mask, lender, config, rng)
+        for image, mask, lender in zip(images, labels, lenders, strict=True)
+    ]
     return np.stack([image for image, _ in painted]), np.stack([mask for _, mask in painted])
 
 
 def _paint_one(
-    image: np.ndarray, mask: np.ndarray, config: PaintConfig, rng: np.random.Generator
+    image: np.ndarray, mask: np.ndarray, lender: np.ndarray, config: PaintConfig, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     drawn = {item.name: rng.random() < getattr(config, item.name) for item in fields(config)}
     brain = brain_of(image)
@@ -40,8 +44,13 @@ def _paint_one(
     hu, lesion = image / GREY_PER_HU, mask > 0
     if lesion.any():
         hu, lesion = change_lesion(hu, lesion, brain, drawn, rng)
-    canvas = Canvas(hu, lesion, brain, rng)
+    canvas = Canvas(hu, lesion, brain, rng, lender=_canvas(lender, rng) if drawn["csf_blood"] else None)
     for name, draw in CONFOUNDERS.items():
         if drawn[name]:
             draw(canvas)
     return to_grey(canvas.hu, brain), (canvas.lesion & brain).astype(mask.dtype)
+
+
+def _canvas(image: np.ndarray, rng: np.random.Generator) -> Canvas | None:
+    brain = brain_of(image)
+    return None if brain is None else Canvas(image / GREY_PER_HU, np.zeros_like(brain), brain, rng)
