@@ -244,6 +244,9 @@ def _models(args: argparse.Namespace) -> int:
         models.use_version(folder, args.version)
     elif args.action == "remove":
         models.remove_version(folder, args.version)
+    elif args.action == "card":
+        _say(f"written: {_renewed_card(folder, args)}")
+        return DONE
     used = models.current_version(folder) if (folder / models.CURRENT).exists() else None
     for version in models.list_versions(folder):
         metrics = models.read_info(folder, version).metrics
@@ -252,6 +255,14 @@ def _models(args: argparse.Namespace) -> int:
         kept = f"  kept, not published: {metrics.get('reason')}" if metrics.get("published") is False else ""
         _say(f"{'*' if version == used else ' '} {version}  {scores}{kept}".rstrip())
     return DONE
+
+
+def _renewed_card(folder: Path, args: argparse.Namespace) -> Path:
+    from amd_das.model_card import renew_card
+
+    if args.benchmark is None:
+        raise ConfigError("models card needs --benchmark report.json, which amd-das benchmark writes")
+    return renew_card(folder, args.version, args.benchmark, named=args.case_names)
 
 
 def _export(args: argparse.Namespace) -> int:
@@ -308,6 +319,13 @@ def _listen(args: argparse.Namespace) -> int:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _takes_benchmark(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--benchmark", type=Path, metavar="REPORT.json", help=what)
+    parser.add_argument(
+        "--case-names", action="store_true", help="name its cases (default: number them; a name may tell a patient)"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -523,12 +541,13 @@ def _parser() -> argparse.ArgumentParser:
     versions = commands.add_parser(
         "models",
         parents=[shared, model],
-        help="list model versions, choose one, remove one",
-        description="List the versions of the model (* is in use), go back to another, or remove one. A running "
-        "server takes up the change by itself.",
+        help="list model versions, choose one, remove one, write its card",
+        description="List the versions of the model (* is in use), go back to another, or remove one; a running "
+        "server takes up the change by itself. Or write a version's card again, with the cases it fails on.",
     )
-    versions.add_argument("action", choices=("list", "use", "remove"), nargs="?", default="list")
-    versions.add_argument("version", nargs="?", help="as listed; for use and remove")
+    versions.add_argument("action", choices=("list", "use", "remove", "card"), nargs="?", default="list")
+    versions.add_argument("version", nargs="?", help="as listed; for use, remove and card")
+    _takes_benchmark(versions, "for card: of amd-das benchmark about this version")
     versions.set_defaults(run=_models)
 
     labelled = argparse.ArgumentParser(add_help=False)
@@ -585,17 +604,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "-o", "--output", required=True, type=Path, metavar="OUT", help="new folder of the bundle, or file NAME.onnx"
     )
-    export.add_argument(
-        "--benchmark",
-        type=Path,
-        metavar="REPORT.json",
-        help="of amd-das benchmark about this version: failure cases for the bundle's model card",
-    )
-    export.add_argument(
-        "--case-names",
-        action="store_true",
-        help="name those cases (default: number them; a name may tell a patient)",
-    )
+    _takes_benchmark(export, "of amd-das benchmark about this version: failure cases for the bundle's model card")
     export.set_defaults(run=_export)
 
     cache = commands.add_parser(

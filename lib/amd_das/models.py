@@ -108,8 +108,7 @@ def save_version(
 
 def use_version(model_dir: Path, version: str) -> None:
     """Make a saved version the one in use; raises NotFoundError for one that is not there."""
-    if not (_VERSION_PATTERN.fullmatch(version) and (model_dir / "versions" / version / RECORD).is_file()):
-        raise NotFoundError(f"no model version {version!r}; there are: {', '.join(list_versions(model_dir)) or 'none'}")
+    expect_version(model_dir, version)
     write_whole(model_dir / CURRENT, f"{version}\n".encode())
 
 
@@ -120,8 +119,7 @@ def remove_version(model_dir: Path, version: str) -> None:
         NotFoundError: there is no such version.
         ModelError: it is the one in use.
     """
-    if version not in list_versions(model_dir):
-        raise NotFoundError(f"no model version {version!r}; there are: {', '.join(list_versions(model_dir)) or 'none'}")
+    expect_version(model_dir, version)
     if (model_dir / CURRENT).exists() and current_version(model_dir) == version:
         raise ModelError(f"model version {version!r} is in use; put another to use first (amd-das models use VERSION)")
     folder = model_dir / "versions" / version
@@ -130,12 +128,21 @@ def remove_version(model_dir: Path, version: str) -> None:
     shutil.rmtree(going)
 
 
+def write_card(model_dir: Path, version: str, card: str) -> Path:
+    """Replace the card of a version; raises NotFoundError for one that is not there."""
+    expect_version(model_dir, version)
+    path = model_dir / "versions" / version / CARD
+    write_whole(path, card.encode())
+    return path
+
+
 def read_info(model_dir: Path, version: str) -> ModelInfo:
     """What the record of a version says, its weights unread; raises ModelError for a damaged record."""
-    return _read_record(model_dir, version)[0]
+    return read_record(model_dir, version)[0]
 
 
-def _read_record(model_dir: Path, version: str) -> tuple[ModelInfo, FcnConfig]:
+def read_record(model_dir: Path, version: str) -> tuple[ModelInfo, FcnConfig]:
+    """The same, and the shape of its network."""
     try:
         record = json.loads((model_dir / "versions" / version / RECORD).read_text())
         info = ModelInfo(**{key: record[key] for key in ModelInfo.__dataclass_fields__})
@@ -144,6 +151,13 @@ def _read_record(model_dir: Path, version: str) -> tuple[ModelInfo, FcnConfig]:
         raise ModelError(f"model version {version!r} lacks its file {RECORD!r}") from None
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ModelError(f"{RECORD} of model version {version!r} is damaged: {error}") from None
+
+
+def expect_version(model_dir: Path, version: str) -> None:
+    """Raise NotFoundError for a version that is not there."""
+    there = list_versions(model_dir)
+    if version not in there:
+        raise NotFoundError(f"no model version {version!r}; there are: {', '.join(there) or 'none'}")
 
 
 def list_versions(model_dir: Path) -> list[str]:
@@ -172,7 +186,7 @@ def load_current(model_dir: Path | None = None) -> LoadedModel:
 
 def load_version(model_dir: Path, version: str) -> LoadedModel:
     """One version, its checksum compared and every tensor accounted for; raises ModelError otherwise."""
-    info, config = _read_record(model_dir, version)
+    info, config = read_record(model_dir, version)
     try:
         weights = (model_dir / "versions" / version / WEIGHTS).read_bytes()
     except FileNotFoundError:

@@ -9,10 +9,10 @@ import pytest
 
 from amd_das.errors import NotFoundError, UnreadableError
 from amd_das.evaluation.console import evaluate_in_terminal
-from amd_das.model_card import model_card, read_benchmark
+from amd_das.model_card import model_card, read_benchmark, renew_card
 from amd_das.model_card.benchmark import section
-from amd_das.models import ModelInfo
-from amd_das.networks.fcn import FcnConfig
+from amd_das.models import ModelInfo, save_version
+from amd_das.networks.fcn import Fcn, FcnConfig
 
 VERSION = "2026-01-01-aaaaaaaa"
 
@@ -99,3 +99,21 @@ def test_another_report_is_refused(report: Path, tmp_path: Path) -> None:
     path.write_text(json.dumps(whole))
     with pytest.raises(UnreadableError, match="lacks what a card needs"):
         read_benchmark(path, VERSION, "c")
+
+
+def test_a_versions_card_is_written_again_with_its_failures(report: Path, tmp_path: Path) -> None:
+    network = Fcn(FcnConfig(stages=((4,), (4,), (4,), (8,), (8,)), decoder_tail=4))
+    info = save_version(tmp_path, network, training={"preset": "paper"}, metrics={}, card="before")
+    told = json.loads(report.read_text().replace(VERSION, info.version))
+    told.get("checksums", {}).pop(info.version, None)
+    own = tmp_path / "report.json"
+    own.write_text(json.dumps(told))
+    path = renew_card(tmp_path, info.version, own, named=True)
+    card = path.read_text()
+    assert path == tmp_path / "versions" / info.version / "card.md"
+    assert info.checksum in card and "| bleeds found | 2 of 3 |" in card and "missed" in card
+    with pytest.raises(NotFoundError, match="there are: " + info.version):
+        renew_card(tmp_path, "2025-01-01-bbbbbbbb", own)
+    with pytest.raises(NotFoundError, match="expected " + info.version):
+        renew_card(tmp_path, info.version, report)
+    assert path.read_text() == card, "a refusal leaves it as it was"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from amd_das import models
 from amd_das.conventions import RESEARCH_NOTICE
-from amd_das.errors import ConfigError, NotFoundError
+from amd_das.errors import ConfigError
 from amd_das.export.bundle import write_bundle
 from amd_das.export.onnx import OPSET, write_onnx
 from amd_das.model_card import data_of, model_card, read_benchmark
@@ -43,9 +43,7 @@ def chosen(model_dir: Path, version: str | None) -> LoadedModel:
     """
     if version is None:
         return models.load_current(model_dir)
-    there = models.list_versions(model_dir)
-    if version not in there:
-        raise NotFoundError(f"no model version {version!r}; there are: {', '.join(there) or 'none'}")
+    models.expect_version(model_dir, version)
     return models.load_version(model_dir, version)
 
 

@@ -1,12 +1,13 @@
 """One card for every version, however it came to be."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from amd_das.conventions import RESEARCH_NOTICE
-from amd_das.model_card.benchmark import Benchmark, section
+from amd_das.model_card.benchmark import Benchmark, read_benchmark, section
 from amd_das.model_card.data_sets import PHANTOM, cell, data_of, table
-from amd_das.models import ModelInfo
+from amd_das.models import ModelInfo, expect_version, read_record, write_card
 from amd_das.networks.fcn import FcnConfig
 
 WEIGHTS_LICENCE: Final = "code: Apache-2.0; weights: Apache-2.0 as far as the terms of the data allow"
@@ -97,6 +98,26 @@ def model_card(info: ModelInfo, network: FcnConfig, *, benchmark: Benchmark | No
         "## Limits\n\n" + _limits(training, kind).rstrip(),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def renew_card(model_dir: Path, version: str, report: Path, *, named: bool = False) -> Path:
+    """Write a version's card again, now with where it fails; returns the card's path.
+
+    Args:
+        model_dir: holds the version.
+        version: as `amd_das.models.list_versions` names it.
+        report: ``report.json`` of ``amd-das benchmark`` about this version.
+        named: whether the cases of the report are called by name.
+
+    Raises:
+        NotFoundError: there is no such version or report, or the report says nothing of this version.
+        ModelError: the version is damaged.
+        UnreadableError: the report is none, or one of other weights.
+    """
+    expect_version(model_dir, version)
+    info, network = read_record(model_dir, version)
+    benchmark = read_benchmark(report, info.version, info.checksum)
+    return write_card(model_dir, version, model_card(info, network, benchmark=benchmark, named=named))
 
 
 def kind_of(training: Mapping[str, Any]) -> Kind:

@@ -80,10 +80,10 @@ def test_blood_in_csf_fills_what_is_dark_alone(slices: Slices) -> None:
 def test_ventricles_may_be_another_slices_where_ones_own_are_narrow() -> None:
     images, labels = disc_slices(2, lesions=0.0, noise=0.0)
     images[0, 100:140, 110:130] = DARK  # the second slice has none
-    added = [painted((images, labels), replace(UNPAINTED, csf_blood=1.0), seed)[0][1] > 105 for seed in range(12)]
+    added = [painted((images, labels), replace(UNPAINTED, csf_blood=1.0), seed)[0][1] > 90 for seed in range(30)]
     areas = [int(bright.sum()) for bright in added]
-    assert 2 <= sum(area > 0 for area in areas) <= 8, "now and then"
-    assert max(areas) <= 1.2 * 40 * 20, "as large as there, or smaller"
+    assert 3 <= sum(area > 0 for area in areas) <= 18, "now and then"
+    assert max(areas) <= 1.5 * 40 * 20, "as large as there, or smaller"
     rows, columns = np.nonzero(np.any(added, axis=0))
     assert abs(rows.mean() - 120) < 12 and abs(columns.mean() - 120) < 12, "in the middle"
 

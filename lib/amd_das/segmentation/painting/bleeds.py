@@ -13,9 +13,12 @@ from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, labe
 
 from amd_das.errors import ConfigError
 from amd_das.segmentation.painting.canvas import (
+    BLOOD_EDGE_PX,
     BRIGHT_BY_HU,
     CSF_BELOW_HU,
     GREY_PER_HU,
+    THIN,
+    THIN_SHARE,
     Canvas,
     brain_of,
     texture,
@@ -30,9 +33,6 @@ _SETTLED: Final = 0.12
 
 _BREAKS_IN: Final = 0.4
 """Of solid bleeds beside a ventricle: blood is in there too."""
-
-_THIN: Final = 0.4
-"""Of solid bleeds: tissue shows through."""
 
 _SEEN: Final = 0.4
 """Part of a pixel that must be blood for an expert to see it."""
@@ -110,7 +110,7 @@ def _bleed(canvas: Canvas, *, contusion: bool) -> None:
     if not contusion and rng.random() < _SETTLED:
         core = core - rng.uniform(6, 15) * (canvas.rows < place[0] + rng.normal(0, 3))
     _swell(canvas, binary_dilation(region, iterations=1), tissue)
-    share = gaussian_filter(part, rng.uniform(0.45, 1.8))
+    share = gaussian_filter(part, rng.uniform(*BLOOD_EDGE_PX))
     canvas.hu = np.where(tissue, canvas.hu + share * (core + canvas.grain - canvas.hu), canvas.hu)
     near = gaussian_filter(blood.astype(float), 1.2)  # an expert's outline goes around what is seen, not into every gap
     canvas.lesion = canvas.lesion | (tissue & (near > (0.33 if contusion else 0.5)))
@@ -122,8 +122,7 @@ def _share(canvas: Canvas, region: np.ndarray, *, contusion: bool) -> tuple[np.n
     """How much of each pixel is blood, 0 to 1; and where there is so much that it is outlined, bool."""
     rng = canvas.rng
     if not contusion:
-        thin = rng.random() < _THIN  # the slice holds the bleed's upper or lower end, or it is no longer fresh
-        return region * (rng.uniform(0.55, 1.0) if thin else 1.0), region
+        return region * (rng.uniform(*THIN_SHARE) if rng.random() < THIN else 1.0), region
     patches = _patches(canvas, rng.uniform(0.25, 0.9))
     between = np.sqrt(rng.random())  # most are blotched rather than spotted
     density = rng.uniform(0.6, 1.0)
@@ -143,7 +142,7 @@ def _break_in(canvas: Canvas, blood: np.ndarray, fluid: np.ndarray, hu: float) -
         space &= canvas.rows >= rng.uniform(canvas.rows[space].min(), canvas.rows[space].max())
     wider = int(rng.integers(0, 3))
     space = binary_dilation(space, iterations=wider) if wider else space
-    canvas.cover(space & canvas.brain & ~canvas.lesion, hu + rng.normal(0, 4))
+    canvas.flood(space & canvas.brain & ~canvas.lesion, hu + rng.normal(0, 4))
 
 
 def _cluster(canvas: Canvas, place: tuple[int, int]) -> np.ndarray:

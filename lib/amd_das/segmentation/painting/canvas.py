@@ -15,6 +15,15 @@ BRIGHT_BY_HU: Final = 12.0
 EDGE_PX: Final = 0.7
 """Blur of what is painted, as slices average over the border."""
 
+BLOOD_EDGE_PX: Final = (0.45, 1.8)
+"""The same for blood, least and most, of lesions and others alike, or the edge alone would tell where it lies."""
+
+THIN: Final = 0.4
+"""Of blood: tissue or fluid shows through, since the slice holds only its upper or lower end, or it is not fresh."""
+
+THIN_SHARE: Final = (0.55, 1.0)
+"""What part of it is blood then."""
+
 _GRAIN_SPREADS: Final = 2.5
 """What differs from its surroundings by more of the noise's spread is anatomy."""
 
@@ -79,6 +88,15 @@ class Canvas:
     def dark(self) -> np.ndarray:
         """(H, W) bool, as dark as CSF."""
         return self.brain & (gaussian_filter(self.hu, 0.8) < CSF_BELOW_HU)
+
+    def flood(self, region: np.ndarray, hu: float) -> None:
+        """Fill a region with blood that is no lesion: as soft and as thin as bleeds may be."""
+        rng = self.rng
+        self.lesion = self.lesion & ~region
+        share = gaussian_filter(region.astype(np.float32), rng.uniform(*BLOOD_EDGE_PX))
+        if rng.random() < THIN:
+            share = share * rng.uniform(*THIN_SHARE)
+        self.hu = self.hu + (hu + texture(self.hu.shape, rng) + self.grain - self.hu) * share
 
     def somewhere(self, where: np.ndarray) -> tuple[int, int] | None:
         """A random pixel of a region."""

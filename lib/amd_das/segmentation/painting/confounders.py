@@ -78,7 +78,7 @@ def _subdural(canvas: Canvas) -> None:
         (rng.uniform(8, 30), rng.uniform(0.3, 0.7)) if lens else (rng.uniform(3, 20), rng.uniform(0.5, 1.7))
     )
     thickness = thickest * np.clip(1 - (away / half) ** 2, 0, None)
-    canvas.cover(canvas.brain & (canvas.depth < thickness), rng.uniform(42, 90))
+    canvas.flood(canvas.brain & (canvas.depth < thickness), rng.uniform(42, 90))
 
 
 def _csf_blood(canvas: Canvas) -> None:
@@ -106,7 +106,7 @@ def _csf_blood(canvas: Canvas) -> None:
     wider = {"anywhere": int(rng.random() < 0.5), "ventricles": int(rng.integers(0, 4)), "borrowed": 0}[kind]
     if wider:
         space = binary_dilation(space, iterations=wider) & canvas.brain
-    canvas.cover(space & ~binary_dilation(canvas.lesion, iterations=2), hu)
+    canvas.flood(space & ~binary_dilation(canvas.lesion, iterations=2), hu)
 
 
 def _ventricles(canvas: Canvas) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.ndimage import binary_dilation, binary_opening, distance_transform_edt, gaussian_filter
 
-from amd_das.segmentation.painting.canvas import EDGE_PX, texture
+from amd_das.segmentation.painting.canvas import BLOOD_EDGE_PX, EDGE_PX, texture
 
 
 def change_lesion(
@@ -26,7 +26,7 @@ def change_lesion(
         below = hu + (normal - hu) * gone
     blood = rng.uniform(45, 85) + texture(hu.shape, rng) if drawn["clot"] else hu
     strength = rng.uniform(0.4, 1.15) if drawn["pale"] else 1.0
-    share = gaussian_filter(kept.astype(float), EDGE_PX)
+    share = gaussian_filter(kept.astype(float), rng.uniform(*BLOOD_EDGE_PX))
     return below + (normal + strength * (blood - normal) - below) * share, kept
 
 
