@@ -1,9 +1,16 @@
 """Settings come from the environment, in one place, and nonsense is refused with what would be right."""
 
+import re
+from dataclasses import fields
+from pathlib import Path
+
 import pytest
 
 from amd_das.errors import ConfigError
-from amd_das_app.settings import ServerSettings, from_environment
+from amd_das.models import MODEL_DIR_VARIABLE
+from amd_das_app.settings import PREFIX, ServerSettings, from_environment
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def test_defaults_are_loopback_and_nothing_allowed() -> None:
@@ -42,3 +49,9 @@ def test_host_names_hold_loopback_the_address_and_what_was_added() -> None:
     assert ServerSettings(host="0.0.0.0").host_names == {"127.0.0.1", "localhost", "::1"}
     assert "10.0.0.5" in ServerSettings(host="10.0.0.5").host_names
     assert "ct.example" in ServerSettings(allowed_hosts=("ct.example",)).host_names
+
+
+def test_the_readme_names_variables_that_there_are() -> None:
+    named = set(re.findall(PREFIX + r"\w+", README.read_text(encoding="utf-8")))
+    assert len(named) > 20, "there is a table of them"
+    assert named <= {MODEL_DIR_VARIABLE} | {PREFIX + item.name.upper() for item in fields(ServerSettings)}

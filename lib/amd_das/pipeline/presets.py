@@ -38,7 +38,7 @@ def paper() -> PipelineConfig:
 
 
 def shipped() -> PipelineConfig:
-    """What weights are made with where there is no GPU: narrow networks, crops; 3 h 49 min of training on one core."""
+    """What weights are made with where there is no GPU: narrow networks, crops, hours of training."""
     fcn = FcnConfig.narrowed(2)
     return PipelineConfig(
         name="shipped",
@@ -71,7 +71,6 @@ def shipped() -> PipelineConfig:
         ),
         segmentation_fit=FitConfig(batch=12, steps=2200, checkpoint_steps=200, validate_steps=400),
         self_training=SelfTrainingConfig(
-            rounds=3,
             share=2 / 3,
             paint=PaintConfig(bone=0.2, calcium=0.25, falx=0.2, streaks=0.08, subdural=0.3, csf_blood=0.45),
         ),
