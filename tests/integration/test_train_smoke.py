@@ -52,8 +52,8 @@ def poll(server: RunningServer, until: Callable[[dict[str, Any]], bool], seconds
 
 
 def at_work_on(step: str) -> Callable[[dict[str, Any]], bool]:
-    """Whether a record says that a step's first checkpoint is written."""
-    return lambda record: record["progress"].get("step") == step and record["progress"]["done"] >= 10
+    """Whether a record says that a step's first checkpoint is written: its tenth step is told just before that."""
+    return lambda record: record["progress"].get("step") == step and record["progress"]["done"] > 10
 
 
 def begin(server: RunningServer) -> dict[str, Any]:
