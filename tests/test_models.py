@@ -1,6 +1,7 @@
 """Model versions: what is saved is what is loaded, and anything damaged is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,14 @@ def test_an_unknown_version_cannot_be_used(tmp_path: Path, version: str) -> None
     save(tmp_path)
     with pytest.raises(NotFoundError):
         models.use_version(tmp_path, version)
+
+
+def test_a_folder_of_an_impossible_name_is_not_put_to_use(tmp_path: Path) -> None:
+    first = save(tmp_path)
+    shutil.copytree(tmp_path / "versions" / first.version, tmp_path / "versions" / "my version")
+    with pytest.raises(NotFoundError, match="no name of a version"):
+        models.use_version(tmp_path, "my version")
+    assert models.current_version(tmp_path) == first.version
 
 
 def test_current_must_name_a_version(tmp_path: Path) -> None:

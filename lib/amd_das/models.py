@@ -109,6 +109,8 @@ def save_version(
 def use_version(model_dir: Path, version: str) -> None:
     """Make a saved version the one in use; raises NotFoundError for one that is not there."""
     expect_version(model_dir, version)
+    if not _VERSION_PATTERN.fullmatch(version):
+        raise NotFoundError(f"{version!r} is no name of a version; expected letters, digits and . _ - alone")
     write_whole(model_dir / CURRENT, f"{version}\n".encode())
 
 

@@ -14,14 +14,12 @@ from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, labe
 from amd_das.errors import ConfigError
 from amd_das.segmentation.painting.canvas import (
     BLOOD_EDGE_PX,
-    BRIGHT_BY_HU,
     CSF_BELOW_HU,
     GREY_PER_HU,
-    THIN,
-    THIN_SHARE,
     Canvas,
     brain_of,
     texture,
+    thickness,
     to_grey,
 )
 
@@ -90,13 +88,11 @@ def _paint_one(
 
 def _bleed(canvas: Canvas, *, contusion: bool) -> None:
     rng = canvas.rng
-    inside = gaussian_filter(canvas.brain.astype(float), 1.5)
-    smooth = gaussian_filter(canvas.hu * canvas.brain, 1.5) / np.maximum(inside, 1e-3)
+    smooth = canvas.smooth()
     fluid = binary_opening(
         canvas.brain & (smooth < CSF_BELOW_HU), iterations=2
     )  # ventricles and cisterns; narrow sulci are pushed away
-    ordinary = smooth < np.median(canvas.hu[canvas.brain]) + BRIGHT_BY_HU  # neither bone nor other blood
-    tissue = canvas.brain & ~fluid & ~canvas.lesion & ordinary
+    tissue = canvas.brain & ~fluid & ~canvas.lesion & canvas.ordinary(smooth)
     near = canvas.depth < _SURFACE_PX if contusion else canvas.depth > rng.choice([8.0, 18.0])
     place = canvas.somewhere(tissue & near & ~binary_dilation(fluid, iterations=2))
     if place is None:
@@ -122,7 +118,7 @@ def _share(canvas: Canvas, region: np.ndarray, *, contusion: bool) -> tuple[np.n
     """How much of each pixel is blood, 0 to 1; and where there is so much that it is outlined, bool."""
     rng = canvas.rng
     if not contusion:
-        return region * (rng.uniform(*THIN_SHARE) if rng.random() < THIN else 1.0), region
+        return region * thickness(rng), region
     patches = _patches(canvas, rng.uniform(0.25, 0.9))
     between = np.sqrt(rng.random())  # most are blotched rather than spotted
     density = rng.uniform(0.6, 1.0)

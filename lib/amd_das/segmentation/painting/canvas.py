@@ -9,7 +9,7 @@ GREY_PER_HU: Final = 2.55
 """Grey values of a slice store per HU."""
 
 CSF_BELOW_HU: Final = 15.0
-BRIGHT_BY_HU: Final = 12.0
+_BRIGHT_BY_HU: Final = 12.0
 """Grey matter is at most so much brighter than the whole brain."""
 
 EDGE_PX: Final = 0.7
@@ -18,10 +18,10 @@ EDGE_PX: Final = 0.7
 BLOOD_EDGE_PX: Final = (0.45, 1.8)
 """The same for blood, least and most, of lesions and others alike, or the edge alone would tell where it lies."""
 
-THIN: Final = 0.4
+_THIN: Final = 0.4
 """Of blood: tissue or fluid shows through, since the slice holds only its upper or lower end, or it is not fresh."""
 
-THIN_SHARE: Final = (0.55, 1.0)
+_THIN_SHARE: Final = (0.55, 1.0)
 """What part of it is blood then."""
 
 _GRAIN_SPREADS: Final = 2.5
@@ -35,6 +35,11 @@ def texture(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Of clotted blood, HU; of all blood alike, or its texture alone would tell where it lies."""
     field = gaussian_filter(rng.standard_normal(shape), rng.uniform(1.0, 4.0))
     return field / field.std() * rng.uniform(0.5, 6.0)
+
+
+def thickness(rng: np.random.Generator) -> float:
+    """What part of a pixel inside blood is blood, 0 to 1."""
+    return rng.uniform(*_THIN_SHARE) if rng.random() < _THIN else 1.0
 
 
 def brain_of(image: np.ndarray) -> np.ndarray | None:
@@ -59,9 +64,9 @@ class Canvas:
         brain: np.ndarray,
         rng: np.random.Generator,
         *,
-        lender: "Canvas | None" = None,
+        lender: np.ndarray | None = None,
     ) -> None:
-        """Of (H, W): ``hu`` float, ``lesion`` and ``brain`` bool; ``lender`` is another slice to take shapes from."""
+        """Of (H, W): ``hu`` float, ``lesion`` and ``brain`` bool; ``lender``: another slice's image, for shapes."""
         self.lender = lender
         self.hu, self.lesion, self.brain, self.rng = hu, lesion, brain, rng
         self.depth = distance_transform_edt(brain)
@@ -82,21 +87,29 @@ class Canvas:
             region = region & ~self.lesion
         else:
             self.lesion = self.lesion & ~region
-        share = gaussian_filter(region.astype(np.float32), EDGE_PX)
+        self._mix(gaussian_filter(region.astype(np.float32), EDGE_PX), hu)
+
+    def flood(self, region: np.ndarray, hu: float) -> None:
+        """Fill a region with blood that is no lesion: as soft and as thin as bleeds may be."""
+        self.lesion = self.lesion & ~region
+        edge = self.rng.uniform(*BLOOD_EDGE_PX)
+        self._mix(thickness(self.rng) * gaussian_filter(region.astype(np.float32), edge), hu)
+
+    def _mix(self, share: np.ndarray, hu: float) -> None:
         self.hu = self.hu + (hu + texture(self.hu.shape, self.rng) + self.grain - self.hu) * share
 
     def dark(self) -> np.ndarray:
         """(H, W) bool, as dark as CSF."""
         return self.brain & (gaussian_filter(self.hu, 0.8) < CSF_BELOW_HU)
 
-    def flood(self, region: np.ndarray, hu: float) -> None:
-        """Fill a region with blood that is no lesion: as soft and as thin as bleeds may be."""
-        rng = self.rng
-        self.lesion = self.lesion & ~region
-        share = gaussian_filter(region.astype(np.float32), rng.uniform(*BLOOD_EDGE_PX))
-        if rng.random() < THIN:
-            share = share * rng.uniform(*THIN_SHARE)
-        self.hu = self.hu + (hu + texture(self.hu.shape, rng) + self.grain - self.hu) * share
+    def smooth(self) -> np.ndarray:
+        """(H, W) HU without noise; nothing outside the brain counts."""
+        inside = gaussian_filter(self.brain.astype(float), 1.5)
+        return gaussian_filter(self.hu * self.brain, 1.5) / np.maximum(inside, 1e-3)
+
+    def ordinary(self, smooth: np.ndarray) -> np.ndarray:
+        """(H, W) bool, neither bone nor other blood, by what `smooth` gave."""
+        return smooth < np.median(self.hu[self.brain]) + _BRIGHT_BY_HU
 
     def somewhere(self, where: np.ndarray) -> tuple[int, int] | None:
         """A random pixel of a region."""
@@ -113,3 +126,9 @@ class Canvas:
         along = down * np.cos(angle) + across * np.sin(angle)
         beside = -down * np.sin(angle) + across * np.cos(angle)
         return (2 * along / length) ** 2 + (2 * beside / width) ** 2
+
+
+def blank(image: np.ndarray, rng: np.random.Generator) -> Canvas | None:
+    """(H, W) uint8 of a slice store → a canvas without lesion; None where there is too little brain."""
+    brain = brain_of(image)
+    return None if brain is None else Canvas(image / GREY_PER_HU, np.zeros_like(brain), brain, rng)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import affine_transform, binary_dilation, binary_opening, gaussian_filter
+from scipy.ndimage import affine_transform, binary_dilation, binary_opening
 
-from amd_das.segmentation.painting.canvas import BRIGHT_BY_HU, Canvas
+from amd_das.segmentation.painting.canvas import Canvas, blank
 
 _DEEP_PX: Final = 18.0
 """So far from the outside, CSF is in a ventricle or a basal cistern."""
@@ -86,9 +86,12 @@ def _csf_blood(canvas: Canvas) -> None:
     dark = canvas.dark() & (canvas.depth > 2)
     dark &= ~binary_dilation(canvas.lesion, iterations=6)  # the dark rim that pseudo-CT often have is no CSF
     kind = rng.choice(["anywhere", "ventricles", "borrowed"], p=[0.35, 0.35, 0.3])
-    space = _ventricles(canvas) & dark if kind == "ventricles" else dark
-    if kind == "borrowed":
+    if kind == "ventricles":
+        space = _ventricles(canvas) & dark
+    elif kind == "borrowed":
         space = _borrowed_ventricles(canvas)
+    else:
+        space = dark
     if not space.any():
         kind, space = "anywhere", dark
     place = canvas.somewhere(space)
@@ -116,7 +119,8 @@ def _ventricles(canvas: Canvas) -> np.ndarray:
 
 def _borrowed_ventricles(canvas: Canvas) -> np.ndarray:
     """(H, W) bool, those of another slice, as large or smaller, in this one's middle: blood widens narrow ones."""
-    lender, rng = canvas.lender, canvas.rng
+    rng = canvas.rng
+    lender = None if canvas.lender is None else blank(canvas.lender, rng)
     if lender is None or not 0.75 < lender.brain.sum() / canvas.brain.sum() < 1.33:
         return np.zeros_like(canvas.brain)
     smaller = 1 / rng.uniform(0.5, 1.0)
@@ -124,8 +128,12 @@ def _borrowed_ventricles(canvas: Canvas) -> np.ndarray:
     space = affine_transform(
         _ventricles(lender).astype(np.uint8), matrix, offset=lender.middle - matrix * canvas.middle, order=0
     )
-    tissue = gaussian_filter(canvas.hu, 1.5) < np.median(canvas.hu[canvas.brain]) + BRIGHT_BY_HU
-    return (space > 0) & tissue & (canvas.depth > _DEEP_PX / 2) & ~binary_dilation(canvas.lesion, iterations=3)
+    return (
+        (space > 0)
+        & canvas.ordinary(canvas.smooth())
+        & (canvas.depth > _DEEP_PX / 2)
+        & ~binary_dilation(canvas.lesion, iterations=3)
+    )
 
 
 CONFOUNDERS: Final[dict[str, Callable[[Canvas], None]]] = {

@@ -44,13 +44,8 @@ def _paint_one(
     hu, lesion = image / GREY_PER_HU, mask > 0
     if lesion.any():
         hu, lesion = change_lesion(hu, lesion, brain, drawn, rng)
-    canvas = Canvas(hu, lesion, brain, rng, lender=_canvas(lender, rng) if drawn["csf_blood"] else None)
+    canvas = Canvas(hu, lesion, brain, rng, lender=lender)
     for name, draw in CONFOUNDERS.items():
         if drawn[name]:
             draw(canvas)
     return to_grey(canvas.hu, brain), (canvas.lesion & brain).astype(mask.dtype)
-
-
-def _canvas(image: np.ndarray, rng: np.random.Generator) -> Canvas | None:
-    brain = brain_of(image)
-    return None if brain is None else Canvas(image / GREY_PER_HU, np.zeros_like(brain), brain, rng)
