@@ -9,11 +9,11 @@ import torch
 from amd_das import models
 from amd_das.errors import ConfigError, NotFoundError, TrainingError, TrainingStopped
 from amd_das.pipeline.config import PipelineConfig
+from amd_das.pipeline.presets import paper
 from amd_das.pipeline.run import STEPS, check, run
 from amd_das.pipeline.stages import MATCHES, PHANTOMS, SHEET, SLICES
 from amd_das.pipeline.steps import PipelineProgress
 from amd_das.segmentation.selection import best_weights
-from amd_das.segmentation.self_training import SelfTrainingConfig
 from amd_das.slices import SliceStore
 
 LEARNT = ("segmentation", "self_training_1", "self_training_2")
@@ -79,9 +79,7 @@ def test_two_rounds_of_self_training_are_kept_and_published(
     kept = best_weights(made.folder)
     assert all(torch.equal(published[name], kept[name].half().float()) for name in kept if "weight" in name)
 
-    settings = tiny_config.self_training
-    assert settings is not None
-    longer = replace(tiny_config, self_training=replace(settings, rounds=3))
+    longer = replace(tiny_config, self_training=(*tiny_config.self_training, tiny_config.self_training[-1]))
     other = run(longer, tmp_path / "work", tmp_path / "model", source=source, target=target, processes=1)
     assert [name for name, step in other.steps.items() if step.fresh] == ["self_training_3", "publication"]
 
@@ -89,7 +87,8 @@ def test_two_rounds_of_self_training_are_kept_and_published(
 def test_a_network_that_is_sure_of_nothing_is_published_as_it_is(
     tiny_config: PipelineConfig, source: Path, target: Path, tmp_path: Path
 ) -> None:
-    config = replace(tiny_config, self_training=SelfTrainingConfig(sure=(1e-6, 0.999999), spot_px=1))
+    unsure = tuple(replace(settings, sure=(1e-6, 0.999999), spot_px=1) for settings in tiny_config.self_training)
+    config = replace(tiny_config, self_training=unsure)
     result = run(config, tmp_path / "work", tmp_path / "model", source=source, target=target, processes=1)
     made = result.steps["self_training_2"]
     assert "sure of no target slice" in made.summary["messages"][0]
@@ -100,11 +99,10 @@ def test_a_network_that_is_sure_of_nothing_is_published_as_it_is(
 def test_the_paper_has_no_self_training(
     tiny_config: PipelineConfig, source: Path, target: Path, tmp_path: Path
 ) -> None:
-    config = replace(tiny_config, self_training=None, self_training_fit=None)
+    assert not paper().self_training
+    config = replace(tiny_config, self_training=())
     result = run(config, tmp_path / "work", tmp_path / "model", source=source, target=target, processes=1)
     assert not [name for name in result.steps if "self_training" in name]
-    with pytest.raises(ConfigError, match="both or of neither"):
-        replace(tiny_config, self_training_fit=None)
 
 
 @pytest.mark.parametrize("train_on", ["mri", "ct"])

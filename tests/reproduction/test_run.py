@@ -34,7 +34,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
 
 
 def tiny() -> PipelineConfig:
-    return replace(tiny_pipeline(), self_training=None, self_training_fit=None)
+    return replace(tiny_pipeline(), self_training=())
 
 
 def forbid(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,10 @@ from amd_das.segmentation.self_training import (
     pseudo_labels,
 )
 from amd_das.slices import SliceStore
+from amd_das.training.run import FitConfig
 
-UNPAINTED = SelfTrainingConfig(bleeds=BleedConfig(chance=0.0))
+BRIEF = FitConfig(steps=1, batch=2)
+UNPAINTED = SelfTrainingConfig(fit=BRIEF, bleeds=BleedConfig(chance=0.0))
 
 
 class Answer(NamedTuple):
@@ -99,7 +101,7 @@ def test_what_is_sure(above_low: int, above_high: int, sure: bool) -> None:
     probability = np.zeros((1, 20, 20), np.float32)
     probability.flat[:above_low] = 0.3
     probability.flat[:above_high] = 0.9
-    assert is_sure(probability, SelfTrainingConfig()).tolist() == [sure]
+    assert is_sure(probability, UNPAINTED).tolist() == [sure]
 
 
 class BatchMaker:
@@ -127,7 +129,7 @@ def test_a_batch_is_of_both_domains(share: float, expected: Sequence[int]) -> No
 def test_painted_batches_hold_what_was_predicted_and_painted(target: SliceStore, tmp_path: Path) -> None:
     made = pseudo_labels(Brightness(), target, everything(target), tmp_path / "made", UNPAINTED)
     plain = painted_batches(made, UNPAINTED, NONE, 0)(0, 12)
-    painted = painted_batches(made, SelfTrainingConfig(bleeds=BleedConfig(chance=1.0)), NONE, 0)
+    painted = painted_batches(made, SelfTrainingConfig(fit=BRIEF, bleeds=BleedConfig(chance=1.0)), NONE, 0)
     assert plain.label.sum() == made.lesion_px.sum(), "each slice once"
     batch = painted(0, 12)
     assert batch.image.shape == batch.label.shape == (12, 1, 240, 240)
@@ -138,8 +140,15 @@ def test_painted_batches_hold_what_was_predicted_and_painted(target: SliceStore,
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"), [({"sure": (0.6, 0.9)}, "sure"), ({"share": 1.0}, "share"), ({"rounds": 0}, "rounds")]
+    ("wrong", "told"),
+    [
+        ({"sure": (0.6, 0.9)}, "sure"),
+        ({"share": 1.0}, "share"),
+        ({"spot_px": 0}, "spot_px"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"patches": ((100, 96),)}, "from step 0"),
+    ],
 )
 def test_settings_that_cannot_be_meant(wrong: dict[str, object], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
-        SelfTrainingConfig(**wrong)  # type: ignore[arg-type]
+        SelfTrainingConfig(fit=BRIEF, **wrong)  # type: ignore[arg-type]

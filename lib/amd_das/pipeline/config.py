@@ -62,11 +62,8 @@ class PipelineConfig:
     segmentation_fit: FitConfig
     """How long and where it is trained."""
 
-    self_training: SelfTrainingConfig | None = None
-    """What follows stage 2 (ours, after Yang and Wang 2022); None: nothing (paper)."""
-
-    self_training_fit: FitConfig | None = None
-    """How long and where each of its rounds is trained."""
+    self_training: tuple[SelfTrainingConfig, ...] = ()
+    """The rounds that follow stage 2 (ours, after Yang and Wang 2022, who have 3); none (paper)."""
 
     train_on: TrainOn = "pseudo_ct"
     """What the segmenter learns from: pseudo-CT (paper), the MRI as they are (paper's baseline and one-stage rows), or
@@ -87,5 +84,3 @@ class PipelineConfig:
                 f"source_heads {self.source_heads}, target_heads {self.target_heads}: expected at least 2 of each, to "
                 "learn from some and validate with others"
             )
-        if (self.self_training is None) != (self.self_training_fit is None):
-            raise ConfigError("self_training and self_training_fit: expected settings of both or of neither")

@@ -1,6 +1,7 @@
 """Named configurations: the paper's numbers, what the shipped weights are made with, and a quick one for tests."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from amd_das.errors import ConfigError
@@ -40,6 +41,20 @@ def paper() -> PipelineConfig:
 def shipped() -> PipelineConfig:
     """What weights are made with where there is no GPU: narrow networks, crops, hours of training."""
     fcn = FcnConfig.narrowed(2)
+    patches = ((0, 128), (1500, 160))
+    short = SelfTrainingConfig(
+        fit=FitConfig(batch=12, steps=2200, checkpoint_steps=100, validate_steps=1100),
+        share=2 / 3,
+        patches=patches,
+        paint=PaintConfig(bone=0.2, calcium=0.25, falx=0.2, streaks=0.08, subdural=0.3, csf_blood=0.45),
+    )
+    long = replace(
+        short,
+        fit=FitConfig(batch=12, steps=7000, checkpoint_steps=200),
+        learning_rate=1.5e-3,
+        share=0.8,
+        patches=((0, 128), (5200, 160)),
+    )
     return PipelineConfig(
         name="shipped",
         source_heads=200,
@@ -66,21 +81,16 @@ def shipped() -> PipelineConfig:
             statistics="both",
             discriminator_channels=32,
         ),
-        batches=BatchConfig(
-            augment=RICH, paint=HEAD_CT, augment_target=True, lesion_share=0.7, patches=((0, 128), (1500, 160))
-        ),
+        batches=BatchConfig(augment=RICH, paint=HEAD_CT, augment_target=True, lesion_share=0.7, patches=patches),
         segmentation_fit=FitConfig(batch=12, steps=2200, checkpoint_steps=200, validate_steps=400),
-        self_training=SelfTrainingConfig(
-            share=2 / 3,
-            paint=PaintConfig(bone=0.2, calcium=0.25, falx=0.2, streaks=0.08, subdural=0.3, csf_blood=0.45),
-        ),
-        self_training_fit=FitConfig(batch=12, steps=2200, checkpoint_steps=100, validate_steps=1100),
+        self_training=(short, short, long),
     )
 
 
 def smoke() -> PipelineConfig:
     """Minutes on two cores, to see every step work; the weights are of no use."""
     tiny = FcnConfig.narrowed(8)
+    patches = ((0, 96),)
     return PipelineConfig(
         name="smoke",
         source_heads=4,
@@ -98,13 +108,15 @@ def smoke() -> PipelineConfig:
         segmentation=AdaptationConfig(
             network=tiny, optimiser="adamw", learning_rate=2e-3, dice_weight=0.5, average=0.9, discriminator_channels=8
         ),
-        batches=BatchConfig(lesion_share=0.7, patches=((0, 96),)),
+        batches=BatchConfig(lesion_share=0.7, patches=patches),
         segmentation_fit=FitConfig(
             batch=8, steps=60, checkpoint_steps=10, log_steps=5, picture_steps=20, validate_steps=30
         ),
-        self_training=SelfTrainingConfig(rounds=1),
-        self_training_fit=FitConfig(
-            batch=8, steps=20, checkpoint_steps=10, log_steps=5, picture_steps=20, validate_steps=10
+        self_training=(
+            SelfTrainingConfig(
+                fit=FitConfig(batch=8, steps=20, checkpoint_steps=10, log_steps=5, picture_steps=20, validate_steps=10),
+                patches=patches,
+            ),
         ),
         selection=SelectionConfig(slices=24),
         validation_share=0.25,

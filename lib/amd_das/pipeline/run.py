@@ -29,10 +29,10 @@ SHARES: Final[Mapping[str, float]] = {
     "synthesis": 30.0,
     "translation": 3.0,
     "segmentation": 25.0,
-    "self_training": 40.0,
+    "self_training": 80.0,
     "publication": 1.0,
 }
-"""The steps in order, with their usual parts of the time; "self_training" is as many steps as it has rounds."""
+"""The steps in order, with their usual parts of the time; "self_training" is as many steps as there are rounds."""
 
 STEPS: Final = tuple(SHARES)
 
@@ -94,11 +94,11 @@ def _steps_of(config: PipelineConfig, until: str) -> dict[str, float]:
     if until not in STEPS:
         raise ConfigError(f"no step {until!r}; expected one of {', '.join(STEPS)}")
     unused = () if config.train_on == "pseudo_ct" else ("synthesis", "translation")
-    rounds = config.self_training.rounds if config.self_training and config.train_on != "ct" else 0
+    rounds = [settings.fit.steps for settings in config.self_training] if config.train_on != "ct" else []
     found: dict[str, float] = {}
     for name in STEPS[: STEPS.index(until) + 1]:
         if name == "self_training":
-            found |= {f"{name}_{number + 1}": SHARES[name] / rounds for number in range(rounds)}
+            found |= {f"{name}_{number}": SHARES[name] * part / sum(rounds) for number, part in enumerate(rounds, 1)}
         elif name not in unused:
             found[name] = SHARES[name]
     return found

@@ -19,28 +19,32 @@ from amd_das.errors import ConfigError, TrainingError, TrainingStopped
 from amd_das.networks.weights import digest
 from amd_das.preprocessing.density import without_bone
 from amd_das.segmentation.augment import AugmentConfig, augment
-from amd_das.segmentation.batches import AdaptationBatch, BatchAt
+from amd_das.segmentation.batches import AdaptationBatch, BatchAt, Patches, check_patches
 from amd_das.segmentation.decks import Deck
 from amd_das.segmentation.painting import UNPAINTED, BleedConfig, PaintConfig, add_bleeds, paint
 from amd_das.segmentation.scores import chunks, probabilities, views
 from amd_das.slices import SliceStore, SliceWriter, lesion_pixels, network_image
 from amd_das.training.device import choose
+from amd_das.training.run import FitConfig
 
 _DECK, _PAINT, _CHANGES = range(11, 14)  # apart from what else is drawn with the same seed
 
 
 @dataclass(frozen=True, kw_only=True)
 class SelfTrainingConfig:
-    """How the FCN learns from its own predictions. All numbers are ours where nothing else is said."""
+    """One round of learning from the FCN's own predictions. All numbers are ours where nothing else is said."""
 
-    rounds: int = 2
-    """How often the target is predicted and learnt from (Yang and Wang 2022: 3)."""
+    fit: FitConfig
+    """How long and where it is trained."""
 
     learning_rate: float = 7e-4
-    """Peak, in each round."""
+    """Peak."""
 
     share: float = 0.5
     """Part of a batch that is target."""
+
+    patches: Patches = ()
+    """Squares that are cut out of the slices of both domains; none: whole slices."""
 
     sure: tuple[float, float] = (0.1, 0.75)
     """A slice is learnt from where at least half of the pixels above the first probability are above the second."""
@@ -60,8 +64,9 @@ class SelfTrainingConfig:
             raise ConfigError(f"sure {self.sure}: expected a probability below 0.5 and one above")
         if not 0.0 < self.share < 1.0:
             raise ConfigError(f"share {self.share}: expected a part above 0 and below 1")
-        if self.rounds < 1 or self.spot_px < 1 or self.learning_rate <= 0:
-            raise ConfigError("rounds and spot_px: expected at least 1; learning_rate: more than 0")
+        if self.spot_px < 1 or self.learning_rate <= 0:
+            raise ConfigError("spot_px: expected at least 1; learning_rate: more than 0")
+        check_patches(self.patches)
 
 
 def pseudo_labels(

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amd_das.errors import ConfigError
 from amd_das.files import write_whole
 from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.stages.common import (
@@ -67,9 +66,8 @@ def segmentation(context: Context, done: Done) -> Step:
 def self_training(context: Context, done: Done, number: int) -> Step:
     """A round after stage 2, from 1: the target is predicted, and learnt from where the network is sure of it."""
     config = context.config
-    settings, fitting = config.self_training, config.self_training_fit
-    if settings is None or fitting is None:
-        raise ConfigError("self_training and self_training_fit: expected settings of both, or the step left out")
+    settings = config.self_training[number - 1]
+    fitting = settings.fit
     before, seed = last_trained(done), config.seed + number - 1
     learning = replace(config.segmentation, adversarial_weight=0.0, learning_rate=settings.learning_rate)
 
@@ -79,7 +77,7 @@ def self_training(context: Context, done: Done, number: int) -> Step:
             learner = AdaptationLearner(learning)
         learner.start_from(best_weights(done[before].folder))
         if not parallel.rank():
-            report(0, fitting.steps, message=f"self-training, round {number} of {settings.rounds}")
+            report(0, fitting.steps, message=f"self-training, round {number} of {len(config.self_training)}")
             pseudo_labels(
                 learner.network,
                 data.target,
@@ -101,7 +99,7 @@ def self_training(context: Context, done: Done, number: int) -> Step:
         return _learn(context, learner, batches, fitting, data, output, reporting(report))
 
     inputs = {
-        "config": {name: value for name, value in asdict(settings).items() if name != "rounds"},
+        "config": {name: value for name, value in asdict(settings).items() if name != "fit"},
         "fit": fit_inputs(fitting),
         "batches": asdict(config.batches),
         "seed": seed,
@@ -164,9 +162,9 @@ def _mixed(
     config: PipelineConfig, data: _Data, labelled: SliceStore, settings: SelfTrainingConfig, seed: int
 ) -> BatchAt:
     """Batches of pseudo-CT and of target slices with what was predicted on them."""
-    batches = replace(config.batches, augment_target=False)
+    batches = replace(config.batches, augment_target=False, patches=settings.patches)
     source = adaptation_batches(data.source, data.target, data.chosen, batches, seed, target_indices=data.target_chosen)
-    target = painted_batches(labelled, settings, config.batches.augment, seed, patch=config.batches.patch)
+    target = painted_batches(labelled, settings, config.batches.augment, seed, patch=batches.patch)
     return mixed_batches(source, target, settings.share)
 
 
