@@ -163,6 +163,8 @@ def test_models_are_listed_chosen_and_removed(tmp_path: Path, capsys: pytest.Cap
     assert models.list_versions(tmp_path) == [first]
     assert cli.main(["models", "use", *where]) == 2
     assert "needs a version" in capsys.readouterr().err
+    assert cli.main(["models", "use", first, "--benchmark", "report.json", *where]) == 2
+    assert "models use takes no --benchmark" in capsys.readouterr().err
     assert cli.main(["models", "card", first, *where]) == 2
     assert "needs --benchmark" in capsys.readouterr().err
     assert cli.main(["models", "card", first, "--benchmark", str(tmp_path / "none.json"), *where]) == 2

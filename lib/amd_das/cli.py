@@ -237,6 +237,8 @@ def _models(args: argparse.Namespace) -> int:
     from amd_das import models
 
     folder = args.model_dir or models.default_model_dir()
+    if args.action != "card" and (args.benchmark or args.case_names):
+        raise ConfigError(f"models {args.action} takes no --benchmark and no --case-names; models card does")
     if args.action != "list" and not args.version:
         raise ConfigError(f"models {args.action} needs a version; there are: {', '.join(models.list_versions(folder))}")
     if args.action == "use":
