@@ -55,6 +55,12 @@ def shipped() -> PipelineConfig:
         share=0.8,
         patches=((0, 128), (5200, 160)),
     )
+    last = replace(
+        long,
+        fit=FitConfig(batch=12, steps=2600, checkpoint_steps=200),
+        learning_rate=7e-4,
+        patches=((0, 128),),
+    )
     return PipelineConfig(
         name="shipped",
         source_heads=200,
@@ -83,7 +89,7 @@ def shipped() -> PipelineConfig:
         ),
         batches=BatchConfig(augment=RICH, paint=HEAD_CT, augment_target=True, lesion_share=0.7, patches=patches),
         segmentation_fit=FitConfig(batch=12, steps=2200, checkpoint_steps=200, validate_steps=400),
-        self_training=(short, short, long),
+        self_training=(short, short, long, last),
     )
 
 

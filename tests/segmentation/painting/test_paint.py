@@ -9,6 +9,7 @@ from scipy.ndimage import distance_transform_edt, label
 
 from amd_das.errors import ConfigError
 from amd_das.segmentation.painting import HEAD_CT, UNPAINTED, PaintConfig, paint
+from amd_das.segmentation.painting.canvas import GREY_PER_HU
 
 CONFOUNDERS = ("bone", "calcium", "falx", "streaks", "subdural", "csf_blood")
 DARK = 10
@@ -65,6 +66,16 @@ def test_a_subdural_covers_what_lies_beneath(slices: Slices) -> None:
     everywhere = (images > 0).astype(labels.dtype)
     _, left = painted((images, everywhere), replace(UNPAINTED, subdural=1.0))
     assert (left.sum((1, 2)) < everywhere.sum((1, 2))).all()
+
+
+def test_calcium_is_denser_than_fresh_blood(slices: Slices) -> None:
+    found = []
+    for seed in range(6):
+        images, _ = painted(slices, replace(UNPAINTED, calcium=1.0), seed)
+        cores = distance_transform_edt(images.astype(int) - slices[0] > 25, sampling=(100, 1, 1)) > 3
+        found.extend(images[cores] / GREY_PER_HU)
+    assert len(found) > 100
+    assert np.percentile(found, 5) > 90, "a dense small bleed would be learnt as calcium otherwise"
 
 
 def test_blood_in_csf_fills_what_is_dark_alone(slices: Slices) -> None:

@@ -1,7 +1,7 @@
 """Bleeds in the brain's tissue where a slice had none: the outline of each is known, whatever the slice.
 
 Shapes, sites and densities are those of the textbooks, drawn more widely: solid bleeds deep in the brain, some of which
-break into a ventricle (that blood is no lesion), clusters of patchy contusions at its surface, fresh blood at 50 to 85
+break into a ventricle (that blood is no lesion), clusters of patchy contusions at its surface, fresh blood at 50 to 90
 HU, less where a slice holds only a part of it, and a rim of edema around it.
 """
 
@@ -101,7 +101,7 @@ def _bleed(canvas: Canvas, *, contusion: bool) -> None:
     part, blood = _share(canvas, region, contusion=contusion)
     if blood.sum() < _LEAST_PX:
         return
-    mean = rng.uniform(54 if contusion else 50, 85)
+    mean = rng.uniform(54 if contusion else 50, 90)
     core = mean + texture(canvas.hu.shape, rng)
     if not contusion and rng.random() < _SETTLED:
         core = core - rng.uniform(6, 15) * (canvas.rows < place[0] + rng.normal(0, 3))

@@ -28,7 +28,7 @@ def _calcium(canvas: Canvas) -> None:
         if place is not None:
             size = rng.uniform(2, 9)
             region = canvas.bar(place, size * rng.uniform(1, 1.8), size, rng.uniform(0, np.pi))
-            canvas.cover(region & ~canvas.lesion, rng.choice([110.0, rng.uniform(80, 110)]))
+            canvas.cover(region & ~canvas.lesion, rng.uniform(100, 140))  # fresh blood reaches 90
 
 
 def _falx(canvas: Canvas) -> None:
