@@ -1,7 +1,6 @@
 """Named configurations: the paper's numbers, what the shipped weights are made with, and a quick one for tests."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final
 
 from amd_das.errors import ConfigError
@@ -42,24 +41,11 @@ def shipped() -> PipelineConfig:
     """What weights are made with where there is no GPU: narrow networks, crops, hours of training."""
     fcn = FcnConfig.narrowed(2)
     patches = ((0, 128), (1500, 160))
-    short = SelfTrainingConfig(
+    round_ = SelfTrainingConfig(
         fit=FitConfig(batch=12, steps=2200, checkpoint_steps=100, validate_steps=1100),
         share=2 / 3,
         patches=patches,
         paint=PaintConfig(bone=0.2, calcium=0.25, falx=0.2, streaks=0.08, subdural=0.3, csf_blood=0.45),
-    )
-    long = replace(
-        short,
-        fit=FitConfig(batch=12, steps=7000, checkpoint_steps=200),
-        learning_rate=1.5e-3,
-        share=0.8,
-        patches=((0, 128), (5200, 160)),
-    )
-    last = replace(
-        long,
-        fit=FitConfig(batch=12, steps=2600, checkpoint_steps=200),
-        learning_rate=7e-4,
-        patches=((0, 128),),
     )
     return PipelineConfig(
         name="shipped",
@@ -89,7 +75,7 @@ def shipped() -> PipelineConfig:
         ),
         batches=BatchConfig(augment=RICH, paint=HEAD_CT, augment_target=True, lesion_share=0.7, patches=patches),
         segmentation_fit=FitConfig(batch=12, steps=2200, checkpoint_steps=200, validate_steps=400),
-        self_training=(short, short, long, last),
+        self_training=(round_, round_),
     )
 
 
