@@ -104,6 +104,15 @@ def test_the_rim_is_not_darkened_by_moving() -> None:
     assert inside.min() > 100 / 127.5 - 1 - 1e-3
 
 
+def test_what_the_window_cut_off_never_looks_like_blood() -> None:
+    unit = torch.full((64, 1, 8, 8), 0.8)
+    unit[:, :, :4] = 1.0
+    changed = change_grey(unit, replace(NONE, contrast=0.27, offset=0.06), torch.Generator().manual_seed(0))
+    blood = changed[:, :, 4:].flatten(1).mean(1)
+    assert blood.min() < 0.7 and blood.max() > 0.9, "contrast changes"
+    assert (changed[:, :, :4] > 0.99).all()
+
+
 def test_patches_show_the_lesion(slices: tuple[np.ndarray, np.ndarray]) -> None:
     _, label = augment(*slices, RICH, rng(3), patch=96)
     assert (label.sum((1, 2, 3)) > 50).all()

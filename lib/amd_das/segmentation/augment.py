@@ -18,6 +18,11 @@ from amd_das.preprocessing.window import to_network
 _TISSUE: Final = 0.32
 """Grey value that contrast is stretched around: 32 HU, the middle of brain (ours)."""
 
+_CUT_OFF: Final = 0.995
+_BEYOND: Final = 0.5
+"""What the window cut off counts as 50 HU brighter when contrast changes (ours): calcium and bone would be as dark as
+fresh blood otherwise, and dense bleeds would be learnt as calcium."""
+
 _REACH: Final = 0.35
 """A patch's middle lies at most this part of its side from the lesion it shows, in each direction (ours)."""
 
@@ -213,7 +218,7 @@ def change_grey(unit: Tensor, config: AugmentConfig, generator: torch.Generator)
     inside = (unit > 0).float()
     x = unit * uniform(1 - config.brightness, 1 + config.brightness)
     if config.contrast or config.offset:
-        stretched = (x - _TISSUE) * uniform(-config.contrast, config.contrast).exp()
+        stretched = (x + _BEYOND * (x >= _CUT_OFF) - _TISSUE) * uniform(-config.contrast, config.contrast).exp()
         x = (_TISSUE + stretched + uniform(-config.offset, config.offset)) * inside
     if config.shading:
         coarse = torch.randn(len(unit), 1, 4, 4, generator=generator) * 0.02
