@@ -122,7 +122,7 @@ def test_killed_or_stopped_it_continues(place: Path, number: signal.Signals) -> 
     command = [sys.executable, "-m", "amd_das.cli", *options(place, *more, "--learning-rate", "1e-5")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 120
     while not (progress(place).get("step") == "fine_tuning" and int(str(progress(place).get("done"))) >= 45):
         assert process.poll() is None and time.monotonic() < deadline, process.communicate()
         time.sleep(0.05)
@@ -134,8 +134,5 @@ def test_killed_or_stopped_it_continues(place: Path, number: signal.Signals) -> 
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     step = int(done.stderr.split("continuing at step ")[1].split()[0])
-    if number == signal.SIGKILL:
-        assert step in (40, 80, 120), "a kill costs what came after the last checkpoint"
-    else:
-        assert step >= 45
+    assert step == 40 if number == signal.SIGKILL else step >= 45
     assert "published" in done.stdout, done.stdout

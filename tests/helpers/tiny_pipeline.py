@@ -23,10 +23,8 @@ TINY = FcnConfig(stages=((4,), (4,), (4,), (4,), (4,)), decoder_tail=4)
 def tiny_pipeline() -> PipelineConfig:
     """Takes a few seconds."""
     config = smoke()
-    patches = ((0, 64),)
     round_ = SelfTrainingConfig(
         fit=replace(config.segmentation_fit, steps=2, batch=2, validate_steps=2, picture_steps=0),
-        patches=patches,
         spot_px=240 * 240,  # so it is sure of everything
     )
     return replace(
@@ -37,7 +35,7 @@ def tiny_pipeline() -> PipelineConfig:
         pairs=PairConfig(crop=64),
         synthesis_fit=replace(config.synthesis_fit, steps=4, checkpoint_steps=2, picture_steps=0),
         segmentation=replace(config.segmentation, network=TINY),
-        batches=BatchConfig(patches=patches),
+        batches=BatchConfig(patches=((0, 64),)),
         segmentation_fit=replace(config.segmentation_fit, steps=4, batch=2, validate_steps=2, picture_steps=0),
         self_training=(round_, round_),
         selection=replace(config.selection, slices=4),

@@ -146,7 +146,6 @@ def test_painted_batches_hold_what_was_predicted_and_painted(target: SliceStore,
         ({"share": 1.0}, "share"),
         ({"spot_px": 0}, "spot_px"),
         ({"learning_rate": 0.0}, "learning_rate"),
-        ({"patches": ((100, 96),)}, "from step 0"),
     ],
 )
 def test_settings_that_cannot_be_meant(wrong: dict[str, object], told: str) -> None:

@@ -40,11 +40,9 @@ def paper() -> PipelineConfig:
 def shipped() -> PipelineConfig:
     """What weights are made with where there is no GPU: narrow networks, crops, hours of training."""
     fcn = FcnConfig.narrowed(2)
-    patches = ((0, 128), (1500, 160))
     round_ = SelfTrainingConfig(
         fit=FitConfig(batch=12, steps=2200, checkpoint_steps=100, validate_steps=1100),
         share=2 / 3,
-        patches=patches,
         paint=PaintConfig(bone=0.2, calcium=0.25, falx=0.2, streaks=0.08, subdural=0.3, csf_blood=0.45),
     )
     return PipelineConfig(
@@ -73,7 +71,9 @@ def shipped() -> PipelineConfig:
             statistics="both",
             discriminator_channels=32,
         ),
-        batches=BatchConfig(augment=RICH, paint=HEAD_CT, augment_target=True, lesion_share=0.7, patches=patches),
+        batches=BatchConfig(
+            augment=RICH, paint=HEAD_CT, augment_target=True, lesion_share=0.7, patches=((0, 128), (1500, 160))
+        ),
         segmentation_fit=FitConfig(batch=12, steps=2200, checkpoint_steps=200, validate_steps=400),
         self_training=(round_, round_),
     )
@@ -82,7 +82,6 @@ def shipped() -> PipelineConfig:
 def smoke() -> PipelineConfig:
     """Minutes on two cores, to see every step work; the weights are of no use."""
     tiny = FcnConfig.narrowed(8)
-    patches = ((0, 96),)
     return PipelineConfig(
         name="smoke",
         source_heads=4,
@@ -100,14 +99,13 @@ def smoke() -> PipelineConfig:
         segmentation=AdaptationConfig(
             network=tiny, optimiser="adamw", learning_rate=2e-3, dice_weight=0.5, average=0.9, discriminator_channels=8
         ),
-        batches=BatchConfig(lesion_share=0.7, patches=patches),
+        batches=BatchConfig(lesion_share=0.7, patches=((0, 96),)),
         segmentation_fit=FitConfig(
             batch=8, steps=60, checkpoint_steps=10, log_steps=5, picture_steps=20, validate_steps=30
         ),
         self_training=(
             SelfTrainingConfig(
                 fit=FitConfig(batch=8, steps=20, checkpoint_steps=10, log_steps=5, picture_steps=20, validate_steps=10),
-                patches=patches,
             ),
         ),
         selection=SelectionConfig(slices=24),

@@ -29,7 +29,7 @@ SHARES: Final[Mapping[str, float]] = {
     "synthesis": 30.0,
     "translation": 3.0,
     "segmentation": 25.0,
-    "self_training": 80.0,
+    "self_training": 40.0,
     "publication": 1.0,
 }
 """The steps in order, with their usual parts of the time; "self_training" is as many steps as there are rounds."""

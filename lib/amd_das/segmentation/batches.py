@@ -35,10 +35,6 @@ class AdaptationBatch(NamedTuple):
     """(N, 1, H, W) float32 in [-1, 1], real CT."""
 
 
-Patches = tuple[tuple[int, int], ...]
-"""(first step, side in pixels) of the squares that are cut out of slices, in order."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class BatchConfig:
     """How batches are made."""
@@ -56,26 +52,22 @@ class BatchConfig:
     lesion_share: float | None = None
     """Part of the source slices that shows a lesion (ours); None: as they come, each once an epoch (paper)."""
 
-    patches: Patches = ()
-    """Squares that are cut out (ours, for speed); none: whole slices (paper)."""
+    patches: tuple[tuple[int, int], ...] = ()
+    """(first step, side in pixels) of the squares that are cut out, in order (ours, for speed); none: whole slices
+    (paper)."""
 
     def __post_init__(self) -> None:
         if self.lesion_share is not None and not 0.0 <= self.lesion_share <= 1.0:
             raise ConfigError(f"lesion_share {self.lesion_share}: expected None or a part, 0 to 1")
-        check_patches(self.patches)
+        starts = [start for start, _ in self.patches]
+        if starts != sorted(set(starts)) or starts[:1] not in ([], [0]) or any(side < 1 for _, side in self.patches):
+            raise ConfigError(
+                f"patches {self.patches}: expected (first step, side) from step 0 on, in order, sides of at least 1"
+            )
 
     def patch(self, step: int) -> int | None:
         """Side of the patches at a step; None for whole slices."""
         return next((side for start, side in reversed(self.patches) if start <= step), None)
-
-
-def check_patches(patches: Patches) -> None:
-    """Raises ConfigError unless they begin at step 0, in order, with sides of at least 1."""
-    starts = [start for start, _ in patches]
-    if starts != sorted(set(starts)) or starts[:1] not in ([], [0]) or any(side < 1 for _, side in patches):
-        raise ConfigError(
-            f"patches {patches}: expected (first step, side) from step 0 on, in order, sides of at least 1"
-        )
 
 
 BatchAt = Callable[[int, int], AdaptationBatch]

@@ -19,7 +19,7 @@ from amd_das.errors import ConfigError, TrainingError, TrainingStopped
 from amd_das.networks.weights import digest
 from amd_das.preprocessing.density import without_bone
 from amd_das.segmentation.augment import AugmentConfig, augment
-from amd_das.segmentation.batches import AdaptationBatch, BatchAt, Patches, check_patches
+from amd_das.segmentation.batches import AdaptationBatch, BatchAt
 from amd_das.segmentation.decks import Deck
 from amd_das.segmentation.painting import UNPAINTED, BleedConfig, PaintConfig, add_bleeds, paint
 from amd_das.segmentation.scores import chunks, probabilities, views
@@ -43,9 +43,6 @@ class SelfTrainingConfig:
     share: float = 0.5
     """Part of a batch that is target."""
 
-    patches: Patches = ()
-    """Squares that are cut out of the slices of both domains; none: whole slices."""
-
     sure: tuple[float, float] = (0.1, 0.75)
     """A slice is learnt from where at least half of the pixels above the first probability are above the second."""
 
@@ -66,7 +63,6 @@ class SelfTrainingConfig:
             raise ConfigError(f"share {self.share}: expected a part above 0 and below 1")
         if self.spot_px < 1 or self.learning_rate <= 0:
             raise ConfigError("spot_px: expected at least 1; learning_rate: more than 0")
-        check_patches(self.patches)
 
 
 def pseudo_labels(

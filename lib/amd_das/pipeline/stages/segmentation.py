@@ -162,9 +162,9 @@ def _mixed(
     config: PipelineConfig, data: _Data, labelled: SliceStore, settings: SelfTrainingConfig, seed: int
 ) -> BatchAt:
     """Batches of pseudo-CT and of target slices with what was predicted on them."""
-    batches = replace(config.batches, augment_target=False, patches=settings.patches)
+    batches = replace(config.batches, augment_target=False)
     source = adaptation_batches(data.source, data.target, data.chosen, batches, seed, target_indices=data.target_chosen)
-    target = painted_batches(labelled, settings, config.batches.augment, seed, patch=batches.patch)
+    target = painted_batches(labelled, settings, config.batches.augment, seed, patch=config.batches.patch)
     return mixed_batches(source, target, settings.share)
 
 
