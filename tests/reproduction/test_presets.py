@@ -17,7 +17,7 @@ def test_presets_are_the_pipelines_and_one_more() -> None:
 def test_small_keeps_to_the_papers_method() -> None:
     ours, theirs = small(), paper()
     assert (ours.batches.paint, ours.batches.augment) == (theirs.batches.paint, theirs.batches.augment)
-    assert (ours.segmentation.statistics, ours.self_training) == (theirs.segmentation.statistics, None)
+    assert (ours.segmentation.statistics, ours.self_training) == (theirs.segmentation.statistics, ())
     for weight in ("cycle_weight", "lesion_weight", "feature_weight", "identity_weight"):
         assert getattr(ours.synthesis, weight) == getattr(theirs.synthesis, weight)
     assert ours.segmentation.adversarial_weight == theirs.segmentation.adversarial_weight

@@ -1,6 +1,7 @@
 """Named configurations: the paper's numbers, what the shipped weights are made with, and a quick one for tests."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from amd_das.errors import ConfigError
@@ -40,11 +41,13 @@ def paper() -> PipelineConfig:
 def shipped() -> PipelineConfig:
     """What weights are made with where there is no GPU: narrow networks, crops, hours of training."""
     fcn = FcnConfig.narrowed(2)
-    round_ = SelfTrainingConfig(
-        fit=FitConfig(batch=12, steps=2200, checkpoint_steps=100, validate_steps=1100),
+    first = SelfTrainingConfig(
+        fit=FitConfig(batch=12, steps=1500, checkpoint_steps=100, validate_steps=500),
+        learning_rate=1e-3,
         share=2 / 3,
         paint=PaintConfig(bone=0.2, calcium=0.25, falx=0.2, streaks=0.08, subdural=0.3, csf_blood=0.45),
     )
+    second = replace(first, fit=replace(first.fit, steps=4500))
     return PipelineConfig(
         name="shipped",
         source_heads=200,
@@ -75,7 +78,7 @@ def shipped() -> PipelineConfig:
             augment=RICH, paint=HEAD_CT, augment_target=True, lesion_share=0.7, patches=((0, 128), (1500, 160))
         ),
         segmentation_fit=FitConfig(batch=12, steps=2200, checkpoint_steps=200, validate_steps=400),
-        self_training=(round_, round_),
+        self_training=(first, second),
     )
 
 

@@ -9,7 +9,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from amd_das.networks.weights import digest
 from amd_das.preprocessing.density import without_bone
 from amd_das.segmentation.augment import AugmentConfig, augment
 from amd_das.segmentation.batches import AdaptationBatch, BatchAt
+from amd_das.segmentation.config import Decay
 from amd_das.segmentation.decks import Deck
 from amd_das.segmentation.painting import UNPAINTED, BleedConfig, PaintConfig, add_bleeds, paint
 from amd_das.segmentation.scores import chunks, probabilities, views
@@ -39,6 +40,9 @@ class SelfTrainingConfig:
 
     learning_rate: float = 7e-4
     """Peak."""
+
+    decay: Decay = "constant"
+    """Of the learning rate. A rate that falls makes the averaged network miss more bleeds, not fewer."""
 
     share: float = 0.5
     """Part of a batch that is target."""
@@ -61,6 +65,8 @@ class SelfTrainingConfig:
             raise ConfigError(f"sure {self.sure}: expected a probability below 0.5 and one above")
         if not 0.0 < self.share < 1.0:
             raise ConfigError(f"share {self.share}: expected a part above 0 and below 1")
+        if self.decay not in get_args(Decay):
+            raise ConfigError(f"decay {self.decay!r}: expected one of {', '.join(get_args(Decay))}")
         if self.spot_px < 1 or self.learning_rate <= 0:
             raise ConfigError("spot_px: expected at least 1; learning_rate: more than 0")
 

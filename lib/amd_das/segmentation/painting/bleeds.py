@@ -121,7 +121,7 @@ def _share(canvas: Canvas, region: np.ndarray, *, contusion: bool) -> tuple[np.n
         return region * thickness(rng), region
     patches = _patches(canvas, rng.uniform(0.25, 0.9))
     between = np.sqrt(rng.random())  # most are blotched rather than spotted
-    density = rng.uniform(0.6, 1.0)
+    density = rng.uniform(0.5, 1.0)
     part = region * density * np.where(patches, 1.0, between)
     return part, binary_opening(region & (part >= _SEEN))
 

@@ -4,9 +4,15 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import affine_transform, binary_dilation, binary_opening
+from scipy.ndimage import affine_transform, binary_dilation, binary_opening, distance_transform_edt
 
 from amd_das.segmentation.painting.canvas import Canvas, blank
+
+_WIDENED: Final = 0.25
+"""Blood widens a ventricle by so much of its size at most, on each side."""
+
+_LEAST_VENTRICLE_PX: Final = 60
+"""Less, filled with blood, could not be told from a small bleed in the tissue."""
 
 _DEEP_PX: Final = 18.0
 """So far from the outside, CSF is in a ventricle or a basal cistern."""
@@ -92,7 +98,7 @@ def _csf_blood(canvas: Canvas) -> None:
         space = _borrowed_ventricles(canvas)
     else:
         space = dark
-    if not space.any():
+    if kind != "anywhere" and space.sum() < _LEAST_VENTRICLE_PX:
         kind, space = "anywhere", dark
     place = canvas.somewhere(space)
     if place is None:
@@ -106,9 +112,9 @@ def _csf_blood(canvas: Canvas) -> None:
     else:
         near = np.hypot(canvas.rows - place[0], canvas.columns - place[1])
         space = space & (near < (rng.uniform(15, 80) if kind == "anywhere" else rng.uniform(12, 70)))
-    wider = {"anywhere": int(rng.random() < 0.5), "ventricles": int(rng.integers(0, 4)), "borrowed": 0}[kind]
-    if wider:
-        space = binary_dilation(space, iterations=wider) & canvas.brain
+    wider = rng.integers(0, 2) if kind == "anywhere" else rng.uniform(0, _WIDENED * np.sqrt(space.sum()))
+    if space.any():
+        space = canvas.brain & (distance_transform_edt(~space) <= wider)
     canvas.flood(space & ~binary_dilation(canvas.lesion, iterations=2), hu)
 
 
@@ -118,12 +124,12 @@ def _ventricles(canvas: Canvas) -> np.ndarray:
 
 
 def _borrowed_ventricles(canvas: Canvas) -> np.ndarray:
-    """(H, W) bool, those of another slice, as large or smaller, in this one's middle: blood widens narrow ones."""
+    """(H, W) bool, those of another slice, smaller or larger, in this one's middle: blood widens narrow ones."""
     rng = canvas.rng
     lender = None if canvas.lender is None else blank(canvas.lender, rng)
     if lender is None or not 0.75 < lender.brain.sum() / canvas.brain.sum() < 1.33:
         return np.zeros_like(canvas.brain)
-    smaller = 1 / rng.uniform(0.5, 1.0)
+    smaller = 1 / rng.uniform(0.6, 1.3)
     matrix = np.array([smaller, smaller * rng.choice([-1, 1])])
     space = affine_transform(
         _ventricles(lender).astype(np.uint8), matrix, offset=lender.middle - matrix * canvas.middle, order=0
