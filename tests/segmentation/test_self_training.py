@@ -146,6 +146,7 @@ def test_painted_batches_hold_what_was_predicted_and_painted(target: SliceStore,
         ({"share": 1.0}, "share"),
         ({"spot_px": 0}, "spot_px"),
         ({"learning_rate": 0.0}, "learning_rate"),
+        ({"average": 1.0}, "average"),
         ({"decay": "steps"}, "decay 'steps': expected one of constant, linear, cosine"),
     ],
 )

@@ -11,7 +11,7 @@ from amd_das.pipeline.config import PipelineConfig
 from amd_das.segmentation.augment import RICH
 from amd_das.segmentation.batches import BatchConfig
 from amd_das.segmentation.config import AdaptationConfig, SelectionConfig
-from amd_das.segmentation.painting import HEAD_CT, PaintConfig
+from amd_das.segmentation.painting import HEAD_CT, BleedConfig, PaintConfig
 from amd_das.segmentation.self_training import SelfTrainingConfig
 from amd_das.slices.prepare import PrepareConfig
 from amd_das.synthesis.batches import PairConfig
@@ -47,7 +47,13 @@ def shipped() -> PipelineConfig:
         share=2 / 3,
         paint=PaintConfig(bone=0.2, calcium=0.25, falx=0.2, streaks=0.08, subdural=0.3, csf_blood=0.45),
     )
-    second = replace(first, fit=replace(first.fit, steps=4500))
+    second = replace(first, fit=replace(first.fit, steps=3600, validate_steps=600))
+    third = replace(
+        first,
+        fit=replace(first.fit, steps=1500, validate_steps=1500),
+        average=0.999,
+        bleeds=BleedConfig(faint=0.35),
+    )
     return PipelineConfig(
         name="shipped",
         source_heads=200,
@@ -78,7 +84,7 @@ def shipped() -> PipelineConfig:
             augment=RICH, paint=HEAD_CT, augment_target=True, lesion_share=0.7, patches=((0, 128), (1500, 160))
         ),
         segmentation_fit=FitConfig(batch=12, steps=2200, checkpoint_steps=200, validate_steps=400),
-        self_training=(first, second),
+        self_training=(first, second, third),
     )
 
 
@@ -109,6 +115,7 @@ def smoke() -> PipelineConfig:
         self_training=(
             SelfTrainingConfig(
                 fit=FitConfig(batch=8, steps=20, checkpoint_steps=10, log_steps=5, picture_steps=20, validate_steps=10),
+                average=0.9,
             ),
         ),
         selection=SelectionConfig(slices=24),

@@ -44,6 +44,9 @@ class SelfTrainingConfig:
     decay: Decay = "constant"
     """Of the learning rate. A rate that falls makes the averaged network miss more bleeds, not fewer."""
 
+    average: float = 0.998
+    """Decay of the running average of the FCN, which is what is kept; 0: none."""
+
     share: float = 0.5
     """Part of a batch that is target."""
 
@@ -67,6 +70,8 @@ class SelfTrainingConfig:
             raise ConfigError(f"share {self.share}: expected a part above 0 and below 1")
         if self.decay not in get_args(Decay):
             raise ConfigError(f"decay {self.decay!r}: expected one of {', '.join(get_args(Decay))}")
+        if not 0.0 <= self.average < 1.0:
+            raise ConfigError(f"average {self.average}: expected 0 or more and below 1")
         if self.spot_px < 1 or self.learning_rate <= 0:
             raise ConfigError("spot_px: expected at least 1; learning_rate: more than 0")
 

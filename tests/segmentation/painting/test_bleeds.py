@@ -7,6 +7,7 @@ from scipy.ndimage import binary_dilation
 
 from amd_das.errors import ConfigError
 from amd_das.segmentation.painting import BleedConfig, add_bleeds
+from amd_das.segmentation.painting.canvas import GREY_PER_HU
 
 ALWAYS = BleedConfig(chance=1.0)
 Slices = tuple[np.ndarray, np.ndarray]
@@ -46,6 +47,20 @@ def test_contusions_lie_at_the_surface_and_are_in_pieces(slices: Slices) -> None
     (patchy, outside), (solid, inside) = shape(1.0), shape(0.0)
     assert patchy > solid
     assert outside > inside
+
+
+def test_faint_contusions_are_little_brighter_than_the_tissue(slices: Slices) -> None:
+    def added(faint: float) -> np.ndarray:
+        images, labels = painted(slices, BleedConfig(chance=1.0, contusion=1.0, faint=faint), seed=3)
+        pairs = [
+            (image[mask > 0], before[mask > 0]) for image, before, mask in zip(images, slices[0], labels, strict=True)
+        ]
+        return np.array([after.mean() - before.mean() for after, before in pairs if len(after)]) / GREY_PER_HU
+
+    faint, ordinary = added(1.0), added(0.0)
+    assert len(faint) >= 9, "they are lesions all the same"
+    assert 5 < np.median(faint) < 25
+    assert np.median(ordinary) > 1.3 * np.median(faint)
 
 
 def test_other_blood_and_bone_are_not_painted_over(slices: Slices) -> None:

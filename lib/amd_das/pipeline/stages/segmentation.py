@@ -75,6 +75,7 @@ def self_training(context: Context, done: Done, number: int) -> Step:
         learning_rate=settings.learning_rate,
         warm_up=0.0,
         decay=settings.decay,
+        average=settings.average,
     )
 
     def make(output: Path, report: Report) -> Mapping[str, Any]:

@@ -32,6 +32,10 @@ _SETTLED: Final = 0.12
 _BREAKS_IN: Final = 0.4
 """Of solid bleeds beside a ventricle: blood is in there too."""
 
+_DENSE: Final = (0.5, 1.0)
+_FAINT: Final = (0.42, 0.6)
+"""Which part of the densest pixels of a contusion is blood, least and most: of an ordinary one, and of a faint one."""
+
 _SEEN: Final = 0.4
 """Part of a pixel that must be blood for an expert to see it."""
 
@@ -49,8 +53,11 @@ class BleedConfig:
     contusion: float = 0.45
     """Part of them that lies at the surface and is patchy."""
 
+    faint: float = 0.0
+    """Part of the contusions in which a pixel is about half blood at most: some 10 to 35 HU above the tissue."""
+
     def __post_init__(self) -> None:
-        for name in ("chance", "contusion"):
+        for name in ("chance", "contusion", "faint"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"{name} {getattr(self, name)}: expected a chance, 0 to 1")
 
@@ -82,11 +89,11 @@ def _paint_one(
         return image, mask
     canvas = Canvas(image / GREY_PER_HU, mask > 0, brain, rng)
     for _ in range(1 + int(rng.geometric(0.6 if contusion else 0.85) > 1)):
-        _bleed(canvas, contusion=contusion)
+        _bleed(canvas, contusion=contusion, faint=config.faint)
     return to_grey(canvas.hu, brain), (canvas.lesion & brain).astype(mask.dtype)
 
 
-def _bleed(canvas: Canvas, *, contusion: bool) -> None:
+def _bleed(canvas: Canvas, *, contusion: bool, faint: float) -> None:
     rng = canvas.rng
     smooth = canvas.smooth()
     fluid = binary_opening(
@@ -98,7 +105,7 @@ def _bleed(canvas: Canvas, *, contusion: bool) -> None:
     if place is None:
         return
     region = tissue & (_cluster(canvas, place) if contusion else _outline(canvas, place, rough=0.3))
-    part, blood = _share(canvas, region, contusion=contusion)
+    part, blood = _share(canvas, region, contusion=contusion, faint=faint)
     if blood.sum() < _LEAST_PX:
         return
     mean = rng.uniform(54 if contusion else 50, 90)
@@ -114,14 +121,16 @@ def _bleed(canvas: Canvas, *, contusion: bool) -> None:
         _break_in(canvas, blood, fluid, mean)
 
 
-def _share(canvas: Canvas, region: np.ndarray, *, contusion: bool) -> tuple[np.ndarray, np.ndarray]:
+def _share(canvas: Canvas, region: np.ndarray, *, contusion: bool, faint: float) -> tuple[np.ndarray, np.ndarray]:
     """How much of each pixel is blood, 0 to 1; and where there is so much that it is outlined, bool."""
     rng = canvas.rng
     if not contusion:
         return region * thickness(rng), region
     patches = _patches(canvas, rng.uniform(0.25, 0.9))
     between = np.sqrt(rng.random())  # most are blotched rather than spotted
-    density = rng.uniform(0.5, 1.0)
+    drawn = rng.random()
+    low, high, place = (*_FAINT, drawn / faint) if drawn < faint else (*_DENSE, (drawn - faint) / (1 - faint))
+    density = low + (high - low) * place
     part = region * density * np.where(patches, 1.0, between)
     return part, binary_opening(region & (part >= _SEEN))
 
