@@ -1,6 +1,7 @@
 """Score the model in use on the phantom test set: 20 heads it was not trained on (seeds 1000-1019).
 
     python benchmarks/phantom_test_set.py [--model-dir DIR] [--data DIR] [-o RESULTS.json] [--report DIR]
+    python benchmarks/phantom_test_set.py --seed 3000 --count 40 --data runs/more-heads     # other heads
 
 Per volume: Dice (cases with hemorrhage), absolute volume error in mL, and the mL found on cases without, as
 `amd-das benchmark` has them; with ``--report`` its whole report. The heads are rendered once into ``--data`` and kept.
@@ -30,9 +31,9 @@ FIRST_SEED, COUNT = 1000, 20
 DATA = Path("runs/phantom-test-set")
 
 
-def render(data: Path) -> None:
+def render(data: Path, *, seed: int = FIRST_SEED, count: int = COUNT) -> None:
     """Make the heads that are missing."""
-    write_cases(count=COUNT, kind="ct", format="nifti", seed=FIRST_SEED, directory=data, resume=True)
+    write_cases(count=count, kind="ct", format="nifti", seed=seed, directory=data, resume=True)
 
 
 def score(model: LoadedModel, data: Path, *, quiet: bool = False, report: Path | None = None) -> dict[str, Any]:
@@ -83,10 +84,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model-dir", type=Path)
     parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--seed", type=int, default=FIRST_SEED, help="of the first head")
+    parser.add_argument("--count", type=int, default=COUNT, help="heads")
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--report", type=Path)
     arguments = parser.parse_args()
-    render(arguments.data)
+    render(arguments.data, seed=arguments.seed, count=arguments.count)
     found = score(load_current(arguments.model_dir), arguments.data, report=arguments.report)
     print(f"{'case':16} {'true mL':>8} {'pred mL':>8} {'Dice':>6}  lesions")
     for row in found["cases"]:
