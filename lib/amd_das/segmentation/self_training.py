@@ -9,7 +9,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from amd_das.networks.weights import digest
 from amd_das.preprocessing.density import without_bone
 from amd_das.segmentation.augment import AugmentConfig, augment
 from amd_das.segmentation.batches import AdaptationBatch, BatchAt
-from amd_das.segmentation.config import Decay
+from amd_das.segmentation.config import AdaptationConfig, Decay
 from amd_das.segmentation.decks import Deck
 from amd_das.segmentation.painting import UNPAINTED, BleedConfig, PaintConfig, add_bleeds, paint
 from amd_das.segmentation.scores import chunks, probabilities, views
@@ -68,12 +68,20 @@ class SelfTrainingConfig:
             raise ConfigError(f"sure {self.sure}: expected a probability below 0.5 and one above")
         if not 0.0 < self.share < 1.0:
             raise ConfigError(f"share {self.share}: expected a part above 0 and below 1")
-        if self.decay not in get_args(Decay):
-            raise ConfigError(f"decay {self.decay!r}: expected one of {', '.join(get_args(Decay))}")
-        if not 0.0 <= self.average < 1.0:
-            raise ConfigError(f"average {self.average}: expected 0 or more and below 1")
         if self.spot_px < 1 or self.learning_rate <= 0:
             raise ConfigError("spot_px: expected at least 1; learning_rate: more than 0")
+        self.adaptation(AdaptationConfig())  # which checks the rest
+
+    def adaptation(self, before: AdaptationConfig) -> AdaptationConfig:
+        """Stage 2's settings as this round has them: no discriminator, no warm-up, its own rate and average."""
+        return replace(
+            before,
+            adversarial_weight=0.0,
+            learning_rate=self.learning_rate,
+            warm_up=0.0,
+            decay=self.decay,
+            average=self.average,
+        )
 
 
 def pseudo_labels(

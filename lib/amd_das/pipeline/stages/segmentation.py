@@ -69,14 +69,7 @@ def self_training(context: Context, done: Done, number: int) -> Step:
     settings = config.self_training[number - 1]
     fitting = settings.fit
     before, seed = last_trained(done), config.seed + number - 1
-    learning = replace(
-        config.segmentation,
-        adversarial_weight=0.0,
-        learning_rate=settings.learning_rate,
-        warm_up=0.0,
-        decay=settings.decay,
-        average=settings.average,
-    )
+    learning = settings.adaptation(config.segmentation)
 
     def make(output: Path, report: Report) -> Mapping[str, Any]:
         data = _data(config, done)
