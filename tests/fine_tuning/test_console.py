@@ -14,6 +14,7 @@ from helpers.tiny_fine_tuning import tiny_fine_tuning, write_labelled
 
 from amd_das import cli, models
 from amd_das.fine_tuning.console import fine_tune_in_terminal
+from amd_das.training import checkpoints
 
 
 @pytest.fixture
@@ -131,8 +132,11 @@ def test_killed_or_stopped_it_continues(place: Path, number: signal.Signals) -> 
     assert process.returncode == (130 if number == signal.SIGTERM else -signal.SIGKILL)
     if number == signal.SIGTERM:
         assert progress(place)["status"] == "stopped"
+    (kept,) = (place / "work").rglob(checkpoints.NAME)
+    reached = checkpoints.load(kept)["run"]["step"]
+    assert reached % 20 == 0 or number == signal.SIGTERM, "killed, it has what it last saved"
+    assert (40 if number == signal.SIGKILL else 45) <= reached < 160
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    step = int(done.stderr.split("continuing at step ")[1].split()[0])
-    assert step == 40 if number == signal.SIGKILL else step >= 45
+    assert int(done.stderr.split("continuing at step ")[1].split()[0]) == reached
     assert "published" in done.stdout, done.stdout
