@@ -50,9 +50,11 @@ def shipped() -> PipelineConfig:
     second = replace(first, fit=replace(first.fit, steps=3600, validate_steps=600))
     third = replace(
         first,
-        fit=replace(first.fit, steps=1500, validate_steps=1500),
+        fit=replace(first.fit, steps=4500, validate_steps=4500),
         average=0.999,
+        beside_ventricles=True,
         bleeds=BleedConfig(faint=0.35),
+        paint=replace(first.paint, csf_blood=0.6),
     )
     return PipelineConfig(
         name="shipped",

@@ -22,6 +22,7 @@ from amd_das.segmentation.painting.canvas import (
     thickness,
     to_grey,
 )
+from amd_das.segmentation.painting.ventricles import VentricleMap
 
 _SURFACE_PX: Final = 22.0
 """Contusions lie so near to the outside."""
@@ -33,11 +34,17 @@ _BREAKS_IN: Final = 0.4
 """Of solid bleeds beside a ventricle: blood is in there too."""
 
 _DENSE: Final = (0.5, 1.0)
-_FAINT: Final = (0.42, 0.6)
+_FAINT: Final = (0.3, 0.6)
 """Which part of the densest pixels of a contusion is blood, least and most: of an ordinary one, and of a faint one."""
 
 _SEEN: Final = 0.4
 """Part of a pixel that must be blood for an expert to see it."""
+
+_SEEN_OF_FAINT: Final = 0.8
+"""The same of the densest pixel, where all is faint."""
+
+_AMONG_VENTRICLES: Final = 0.1
+"""Of bleeds: may lie where ventricles usually do, where that is known."""
 
 _LEAST_PX: Final = 6
 """Smaller spots are not painted: at 1 mm and 5 mm thickness that is 0.03 mL."""
@@ -63,7 +70,11 @@ class BleedConfig:
 
 
 def add_bleeds(
-    images: np.ndarray, labels: np.ndarray, config: BleedConfig, rng: np.random.Generator
+    images: np.ndarray,
+    labels: np.ndarray,
+    config: BleedConfig,
+    rng: np.random.Generator,
+    ventricles: VentricleMap | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Paint bleeds into slices; what is painted is lesion, what was lesion stays so.
 
@@ -72,34 +83,41 @@ def add_bleeds(
         labels: (N, H, W) uint8, 0 or 1.
         config: how often what.
         rng: all that is drawn comes from it.
+        ventricles: few bleeds are painted where they usually lie; None: as many as anywhere.
 
     Returns:
         New arrays of the same shapes and dtypes.
     """
-    painted = [_paint_one(image, mask, config, rng) for image, mask in zip(images, labels, strict=True)]
+    painted = [_paint_one(image, mask, config, rng, ventricles) for image, mask in zip(images, labels, strict=True)]
     return np.stack([image for image, _ in painted]), np.stack([mask for _, mask in painted])
 
 
 def _paint_one(
-    image: np.ndarray, mask: np.ndarray, config: BleedConfig, rng: np.random.Generator
+    image: np.ndarray,
+    mask: np.ndarray,
+    config: BleedConfig,
+    rng: np.random.Generator,
+    ventricles: VentricleMap | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     drawn, contusion = rng.random() < config.chance, rng.random() < config.contusion
     brain = brain_of(image)
     if not drawn or brain is None:
         return image, mask
     canvas = Canvas(image / GREY_PER_HU, mask > 0, brain, rng)
+    usual = np.zeros_like(brain) if ventricles is None else ventricles.usual(brain)
     for _ in range(1 + int(rng.geometric(0.6 if contusion else 0.85) > 1)):
-        _bleed(canvas, contusion=contusion, faint=config.faint)
+        apart = usual.any() and rng.random() >= _AMONG_VENTRICLES
+        _bleed(canvas, brain & ~usual if apart else brain, contusion=contusion, faint=config.faint)
     return to_grey(canvas.hu, brain), (canvas.lesion & brain).astype(mask.dtype)
 
 
-def _bleed(canvas: Canvas, *, contusion: bool, faint: float) -> None:
+def _bleed(canvas: Canvas, within: np.ndarray, *, contusion: bool, faint: float) -> None:
     rng = canvas.rng
     smooth = canvas.smooth()
     fluid = binary_opening(
         canvas.brain & (smooth < CSF_BELOW_HU), iterations=2
     )  # ventricles and cisterns; narrow sulci are pushed away
-    tissue = canvas.brain & ~fluid & ~canvas.lesion & canvas.ordinary(smooth)
+    tissue = within & ~fluid & ~canvas.lesion & canvas.ordinary(smooth)
     near = canvas.depth < _SURFACE_PX if contusion else canvas.depth > rng.choice([8.0, 18.0])
     place = canvas.somewhere(tissue & near & ~binary_dilation(fluid, iterations=2))
     if place is None:
@@ -132,7 +150,7 @@ def _share(canvas: Canvas, region: np.ndarray, *, contusion: bool, faint: float)
     low, high, place = (*_FAINT, drawn / faint) if drawn < faint else (*_DENSE, (drawn - faint) / (1 - faint))
     density = low + (high - low) * place
     part = region * density * np.where(patches, 1.0, between)
-    return part, binary_opening(region & (part >= _SEEN))
+    return part, binary_opening(region & (part >= min(_SEEN, _SEEN_OF_FAINT * density)))
 
 
 def _break_in(canvas: Canvas, blood: np.ndarray, fluid: np.ndarray, hu: float) -> None:
