@@ -61,7 +61,7 @@ class SelfTrainingConfig:
 
     beside_ventricles: bool = False
     """Slices where a predicted lesion lies mostly where ventricles usually do are left out: half of them would teach
-    that blood in a ventricle is a lesion. Few bleeds are painted there, for the same reason."""
+    that blood in a ventricle is a lesion."""
 
     bleeds: BleedConfig = field(default_factory=BleedConfig)
     """Painted into target slices, as lesion."""
@@ -221,7 +221,7 @@ def painted_batches(
     if labels is None:
         raise TrainingError(f"{store.directory} has no labels; pseudo-label it first")
 
-    usual = VentricleMap.of(store) if config.beside_ventricles else None
+    usual = VentricleMap.of(store) if config.bleeds.among_ventricles < 1 else None
 
     def batch_at(step: int, size: int) -> AdaptationBatch:
         rows = deck.deal(np.arange(step * size, (step + 1) * size))

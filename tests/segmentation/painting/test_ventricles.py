@@ -106,13 +106,12 @@ def test_few_bleeds_are_painted_there(usual: VentricleMap) -> None:
     images, labels = disc_slices(16, lesions=0.0)
     there = usual.usual(brain())
 
-    def part(known: VentricleMap | None) -> float:
-        lesions = [
-            add_bleeds(images, labels, BleedConfig(chance=1.0, contusion=0.0), np.random.default_rng(seed), known)[1]
-            for seed in range(6)
-        ]
+    def part(among: float) -> float:
+        config = BleedConfig(chance=1.0, contusion=0.0, among_ventricles=among)
+        lesions = [add_bleeds(images, labels, config, np.random.default_rng(seed), usual)[1] for seed in range(6)]
         return float((np.concatenate(lesions).astype(bool) & there).sum() / np.sum(lesions))
 
-    free, apart = part(None), part(usual)
+    free, apart = part(1.0), part(0.1)
+    assert part(0.0) == 0
     assert free > 0.08, "bleeds lie anywhere deep in the brain otherwise"
     assert 0 < apart < 0.4 * free, "some still do, as thalamic bleeds may"

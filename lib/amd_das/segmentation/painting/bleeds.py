@@ -5,7 +5,7 @@ break into a ventricle (that blood is no lesion), clusters of patchy contusions 
 HU, less where a slice holds only a part of it, and a rim of edema around it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
@@ -43,9 +43,6 @@ _SEEN: Final = 0.4
 _SEEN_OF_FAINT: Final = 0.8
 """The same of the densest pixel, where all is faint."""
 
-_AMONG_VENTRICLES: Final = 0.1
-"""Of bleeds: may lie where ventricles usually do, where that is known."""
-
 _LEAST_PX: Final = 6
 """Smaller spots are not painted: at 1 mm and 5 mm thickness that is 0.03 mL."""
 
@@ -63,10 +60,13 @@ class BleedConfig:
     faint: float = 0.0
     """Part of the contusions in which a pixel is about half blood at most: some 10 to 35 HU above the tissue."""
 
+    among_ventricles: float = 1.0
+    """Part of them that may lie where ventricles usually do, if it is known where that is."""
+
     def __post_init__(self) -> None:
-        for name in ("chance", "contusion", "faint"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ConfigError(f"{name} {getattr(self, name)}: expected a chance, 0 to 1")
+        for item in fields(self):
+            if not 0.0 <= getattr(self, item.name) <= 1.0:
+                raise ConfigError(f"{item.name} {getattr(self, item.name)}: expected a chance, 0 to 1")
 
 
 def add_bleeds(
@@ -83,7 +83,7 @@ def add_bleeds(
         labels: (N, H, W) uint8, 0 or 1.
         config: how often what.
         rng: all that is drawn comes from it.
-        ventricles: few bleeds are painted where they usually lie; None: as many as anywhere.
+        ventricles: where they usually lie; None: that is not known.
 
     Returns:
         New arrays of the same shapes and dtypes.
@@ -106,7 +106,7 @@ def _paint_one(
     canvas = Canvas(image / GREY_PER_HU, mask > 0, brain, rng)
     usual = np.zeros_like(brain) if ventricles is None else ventricles.usual(brain)
     for _ in range(1 + int(rng.geometric(0.6 if contusion else 0.85) > 1)):
-        apart = usual.any() and rng.random() >= _AMONG_VENTRICLES
+        apart = usual.any() and rng.random() >= config.among_ventricles
         _bleed(canvas, brain & ~usual if apart else brain, contusion=contusion, faint=config.faint)
     return to_grey(canvas.hu, brain), (canvas.lesion & brain).astype(mask.dtype)
 
