@@ -56,9 +56,9 @@ bench: setup
 	$(BIN)/python benchmarks/train_step.py --stage 2
 	$(BIN)/python benchmarks/pacs.py
 
-# Trains the interim weights again (about two hours on two cores) and publishes them in model/.
+# Makes the shipped weights again, without a CT label, and publishes them in model/. Goes on where it was interrupted.
 model: setup
-	$(BIN)/python -m amd_das.interim --workdir runs/model --publish model
+	$(BIN)/amd-das pipeline --preset shipped --workdir runs/model --model-dir model
 
 clean:
 	rm -rf $(VENV) sample-data/cases .pytest_cache .ruff_cache .mypy_cache

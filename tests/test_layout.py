@@ -45,7 +45,7 @@ FLOORS = [
     {"inference", "model_card"},
     {"interaction"},
     {"output"},
-    {"journey", "interim", "doctor", "evaluation", "active_learning"},
+    {"journey", "doctor", "evaluation", "active_learning"},
     {"pacs"},
     {"listener", "pipeline"},
     {"fine_tuning", "reproduction", "export"},

@@ -1,7 +1,6 @@
 """Self-training: sure slices become labelled ones, the others are left out, batches mix both domains."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from amd_das.errors import ConfigError, TrainingError, TrainingStopped
 from amd_das.segmentation.augment import NONE
 from amd_das.segmentation.batches import AdaptationBatch
-from amd_das.segmentation.painting import BleedConfig, VentricleMap
+from amd_das.segmentation.painting import BleedConfig
 from amd_das.segmentation.self_training import (
     SelfTrainingConfig,
     is_sure,
@@ -76,21 +75,6 @@ def test_only_the_slices_it_is_given_are_looked_at(target: SliceStore, tmp_path:
     made = pseudo_labels(Brightness(), target, np.array([1, 2, 5]), tmp_path / "made", UNPAINTED)
     assert [case.numbers for case in made.cases] == [(1, 2), (1,)]
     assert np.array_equal(made.images[2], target.images[5])
-
-
-def test_slices_whose_lesion_lies_where_ventricles_do_are_left_out(
-    target: SliceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = np.asarray(target.images) > 140
-    often = np.zeros((100, 100))
-    often[:, 40:60] = 1.0
-    monkeypatch.setattr(VentricleMap, "of", lambda store: VentricleMap(often))
-    explained = [VentricleMap(often).explains(image, mask) for image, mask in zip(target.images, found, strict=True)]
-    assert 0 < sum(explained) < sum(mask.any() for mask in found), "the discs lie here and there"
-    made = pseudo_labels(
-        Brightness(), target, everything(target), tmp_path / "made", replace(UNPAINTED, beside_ventricles=True)
-    )
-    assert np.array_equal(made.images, np.asarray(target.images)[~np.array(explained)])
 
 
 def test_it_goes_on_where_it_was_stopped(target: SliceStore, tmp_path: Path) -> None:

@@ -13,19 +13,17 @@ from amd_das.networks.fcn import FcnConfig
 WEIGHTS_LICENCE: Final = "code: Apache-2.0; weights: Apache-2.0 as far as the terms of the data allow"
 """Of every version."""
 
-Kind = Literal["pipeline", "fine_tuned", "interim", "other"]
+Kind = Literal["pipeline", "fine_tuned", "other"]
 
 _TITLES: Final[Mapping[Kind, str]] = {
     "pipeline": 'preset "{preset}"',
     "fine_tuned": "fine-tuned on labelled CT",
-    "interim": "interim weights",
     "other": "of unknown training",
 }
 
 _METHODS: Final[Mapping[Kind, str]] = {
     "pipeline": "AMD-DAS (`amd-das pipeline`)",
     "fine_tuned": "further training of an earlier version on labelled CT (`amd-das fine-tune`)",
-    "interim": "supervised training on computer-made CT (`make model`)",
     "other": "not recorded",
 }
 
@@ -46,11 +44,6 @@ _SCORES: Final[Mapping[Kind, tuple[str, str]]] = {
         "Against the model before, on whole held-out scans",
         "Dice is the mean over scans with a bleed, false positives the mean over scans without one.",
     ),
-    "interim": (
-        "Scores",
-        "On the phantom test set (`benchmarks/phantom_test_set.py`: 20 heads, seeds 1000-1019, none of them trained "
-        "on).",
-    ),
     "other": ("Scores", "As they were recorded with the version."),
 }
 """Heading, and how to read them."""
@@ -68,8 +61,6 @@ _OF_A_KIND: Final[Mapping[Kind, str]] = {
     "fine_tuned": "- The held-out scans chose the checkpoint too, and are few: the numbers say whether the model is "
     "worse than the\n  one before, and not how well it outlines other patients' scans.\n"
     "- It has learnt the habits of those who corrected, and of their scanners.\n",
-    "interim": "- Supervised on computer-made heads; these weights stand in until the two-stage pipeline makes them "
-    "without CT labels.\n",
     "other": "- Nothing is known about its training.\n",
 }
 
@@ -124,9 +115,7 @@ def kind_of(training: Mapping[str, Any]) -> Kind:
     """How a version came to be, by its record."""
     if "fine_tuned_from" in training:
         return "fine_tuned"
-    if "preset" in training:
-        return "pipeline"
-    return "interim" if "labels" in training else "other"
+    return "pipeline" if "preset" in training else "other"
 
 
 def _table(info: ModelInfo, network: FcnConfig, kind: Kind) -> str:

@@ -50,17 +50,9 @@ def shipped() -> PipelineConfig:
     second = replace(first, fit=replace(first.fit, steps=3600, validate_steps=600))
     third = replace(
         first,
-        fit=replace(first.fit, steps=2000, validate_steps=2000),
+        fit=replace(first.fit, steps=1500, validate_steps=1500),
         average=0.999,
-        beside_ventricles=True,
-        bleeds=BleedConfig(faint=0.35, among_ventricles=0.1),
-        paint=replace(first.paint, csf_blood=0.6),
-    )
-    fourth = replace(
-        third,
-        fit=replace(first.fit, steps=3600, validate_steps=3600),
-        average=0.9995,
-        bleeds=replace(third.bleeds, among_ventricles=0.4),
+        bleeds=BleedConfig(faint=0.35),
     )
     return PipelineConfig(
         name="shipped",
@@ -92,7 +84,7 @@ def shipped() -> PipelineConfig:
             augment=RICH, paint=HEAD_CT, augment_target=True, lesion_share=0.7, patches=((0, 128), (1500, 160))
         ),
         segmentation_fit=FitConfig(batch=12, steps=2200, checkpoint_steps=200, validate_steps=400),
-        self_training=(first, second, third, fourth),
+        self_training=(first, second, third),
     )
 
 

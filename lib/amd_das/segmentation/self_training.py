@@ -22,16 +22,13 @@ from amd_das.segmentation.augment import AugmentConfig, augment
 from amd_das.segmentation.batches import AdaptationBatch, BatchAt
 from amd_das.segmentation.config import AdaptationConfig, Decay
 from amd_das.segmentation.decks import Deck
-from amd_das.segmentation.painting import UNPAINTED, BleedConfig, PaintConfig, VentricleMap, add_bleeds, paint
+from amd_das.segmentation.painting import UNPAINTED, BleedConfig, PaintConfig, add_bleeds, paint
 from amd_das.segmentation.scores import chunks, probabilities, views
 from amd_das.slices import SliceStore, SliceWriter, lesion_pixels, network_image
 from amd_das.training.device import choose
 from amd_das.training.run import FitConfig
 
 _DECK, _PAINT, _CHANGES = range(11, 14)  # apart from what else is drawn with the same seed
-
-_LESION: Final = 0.5
-"""Of probabilities: what is above becomes lesion."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +55,6 @@ class SelfTrainingConfig:
 
     spot_px: int = 8
     """Fewer pixels above the first probability are nothing."""
-
-    beside_ventricles: bool = False
-    """Slices where a predicted lesion lies mostly where ventricles usually do are left out: half of them would teach
-    that blood in a ventricle is a lesion."""
 
     bleeds: BleedConfig = field(default_factory=BleedConfig)
     """Painted into target slices, as lesion."""
@@ -134,9 +127,7 @@ def pseudo_labels(
         "target": target.digest(),
         "sure": list(config.sure),
         "spot_px": config.spot_px,
-        "beside_ventricles": config.beside_ventricles,
     }
-    usual = VentricleMap.of(target) if config.beside_ventricles else None
     with SliceWriter(directory, "target", labelled=True, config=made_with) as writer:
         for done, number in enumerate(cases, start=1):
             case = target.cases[number]
@@ -144,10 +135,8 @@ def pseudo_labels(
                 rows = chosen[target.case_index[chosen] == number]
                 found = np.concatenate([_seen_twice(network, target.images[part]) for part in chunks(rows, batch)])
                 kept = is_sure(found, config)
-                if usual:
-                    kept &= [not usual.explains(*of) for of in zip(target.images[rows], found >= _LESION, strict=True)]
                 if kept.any():
-                    images, labels = target.images[rows[kept]], (found[kept] >= _LESION).astype(np.uint8)
+                    images, labels = target.images[rows[kept]], (found[kept] >= 0.5).astype(np.uint8)
                     places = rows[kept] - np.searchsorted(target.case_index, number)
                     record = replace(
                         case,
@@ -221,12 +210,10 @@ def painted_batches(
     if labels is None:
         raise TrainingError(f"{store.directory} has no labels; pseudo-label it first")
 
-    usual = VentricleMap.of(store) if config.bleeds.among_ventricles < 1 else None
-
     def batch_at(step: int, size: int) -> AdaptationBatch:
         rows = deck.deal(np.arange(step * size, (step + 1) * size))
         rng = np.random.default_rng([seed, _PAINT, step])
-        shown, lesions = add_bleeds(store.images[rows], labels[rows], config.bleeds, rng, usual)
+        shown, lesions = add_bleeds(store.images[rows], labels[rows], config.bleeds, rng)
         shown, lesions = paint(shown, lesions, config.paint, rng)
         rng = np.random.default_rng([seed, _CHANGES, step])
         image, label = augment(shown, lesions, changes, rng, patch=patch(step))

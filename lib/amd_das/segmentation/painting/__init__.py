@@ -9,6 +9,5 @@ needed to paint any of this; what is painted follows what is known of head CT.
 from amd_das.segmentation.painting.bleeds import BleedConfig, add_bleeds
 from amd_das.segmentation.painting.config import HEAD_CT, UNPAINTED, PaintConfig
 from amd_das.segmentation.painting.paint import paint
-from amd_das.segmentation.painting.ventricles import VentricleMap
 
-__all__ = ["HEAD_CT", "UNPAINTED", "BleedConfig", "PaintConfig", "VentricleMap", "add_bleeds", "paint"]
+__all__ = ["HEAD_CT", "UNPAINTED", "BleedConfig", "PaintConfig", "add_bleeds", "paint"]

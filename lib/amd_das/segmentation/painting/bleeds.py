@@ -5,7 +5,7 @@ break into a ventricle (that blood is no lesion), clusters of patchy contusions 
 HU, less where a slice holds only a part of it, and a rim of edema around it.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -22,7 +22,6 @@ from amd_das.segmentation.painting.canvas import (
     thickness,
     to_grey,
 )
-from amd_das.segmentation.painting.ventricles import VentricleMap
 
 _SURFACE_PX: Final = 22.0
 """Contusions lie so near to the outside."""
@@ -34,14 +33,11 @@ _BREAKS_IN: Final = 0.4
 """Of solid bleeds beside a ventricle: blood is in there too."""
 
 _DENSE: Final = (0.5, 1.0)
-_FAINT: Final = (0.3, 0.6)
+_FAINT: Final = (0.42, 0.6)
 """Which part of the densest pixels of a contusion is blood, least and most: of an ordinary one, and of a faint one."""
 
 _SEEN: Final = 0.4
 """Part of a pixel that must be blood for an expert to see it."""
-
-_SEEN_OF_FAINT: Final = 0.8
-"""The same of the densest pixel, where all is faint."""
 
 _LEAST_PX: Final = 6
 """Smaller spots are not painted: at 1 mm and 5 mm thickness that is 0.03 mL."""
@@ -60,21 +56,14 @@ class BleedConfig:
     faint: float = 0.0
     """Part of the contusions in which a pixel is about half blood at most: some 10 to 35 HU above the tissue."""
 
-    among_ventricles: float = 1.0
-    """Part of them that may lie where ventricles usually do, if it is known where that is."""
-
     def __post_init__(self) -> None:
-        for item in fields(self):
-            if not 0.0 <= getattr(self, item.name) <= 1.0:
-                raise ConfigError(f"{item.name} {getattr(self, item.name)}: expected a chance, 0 to 1")
+        for name in ("chance", "contusion", "faint"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(f"{name} {getattr(self, name)}: expected a chance, 0 to 1")
 
 
 def add_bleeds(
-    images: np.ndarray,
-    labels: np.ndarray,
-    config: BleedConfig,
-    rng: np.random.Generator,
-    ventricles: VentricleMap | None = None,
+    images: np.ndarray, labels: np.ndarray, config: BleedConfig, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Paint bleeds into slices; what is painted is lesion, what was lesion stays so.
 
@@ -83,41 +72,34 @@ def add_bleeds(
         labels: (N, H, W) uint8, 0 or 1.
         config: how often what.
         rng: all that is drawn comes from it.
-        ventricles: where they usually lie; None: that is not known.
 
     Returns:
         New arrays of the same shapes and dtypes.
     """
-    painted = [_paint_one(image, mask, config, rng, ventricles) for image, mask in zip(images, labels, strict=True)]
+    painted = [_paint_one(image, mask, config, rng) for image, mask in zip(images, labels, strict=True)]
     return np.stack([image for image, _ in painted]), np.stack([mask for _, mask in painted])
 
 
 def _paint_one(
-    image: np.ndarray,
-    mask: np.ndarray,
-    config: BleedConfig,
-    rng: np.random.Generator,
-    ventricles: VentricleMap | None,
+    image: np.ndarray, mask: np.ndarray, config: BleedConfig, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     drawn, contusion = rng.random() < config.chance, rng.random() < config.contusion
     brain = brain_of(image)
     if not drawn or brain is None:
         return image, mask
     canvas = Canvas(image / GREY_PER_HU, mask > 0, brain, rng)
-    usual = np.zeros_like(brain) if ventricles is None else ventricles.usual(brain)
     for _ in range(1 + int(rng.geometric(0.6 if contusion else 0.85) > 1)):
-        apart = usual.any() and rng.random() >= config.among_ventricles
-        _bleed(canvas, brain & ~usual if apart else brain, contusion=contusion, faint=config.faint)
+        _bleed(canvas, contusion=contusion, faint=config.faint)
     return to_grey(canvas.hu, brain), (canvas.lesion & brain).astype(mask.dtype)
 
 
-def _bleed(canvas: Canvas, within: np.ndarray, *, contusion: bool, faint: float) -> None:
+def _bleed(canvas: Canvas, *, contusion: bool, faint: float) -> None:
     rng = canvas.rng
     smooth = canvas.smooth()
     fluid = binary_opening(
         canvas.brain & (smooth < CSF_BELOW_HU), iterations=2
     )  # ventricles and cisterns; narrow sulci are pushed away
-    tissue = within & ~fluid & ~canvas.lesion & canvas.ordinary(smooth)
+    tissue = canvas.brain & ~fluid & ~canvas.lesion & canvas.ordinary(smooth)
     near = canvas.depth < _SURFACE_PX if contusion else canvas.depth > rng.choice([8.0, 18.0])
     place = canvas.somewhere(tissue & near & ~binary_dilation(fluid, iterations=2))
     if place is None:
@@ -150,7 +132,7 @@ def _share(canvas: Canvas, region: np.ndarray, *, contusion: bool, faint: float)
     low, high, place = (*_FAINT, drawn / faint) if drawn < faint else (*_DENSE, (drawn - faint) / (1 - faint))
     density = low + (high - low) * place
     part = region * density * np.where(patches, 1.0, between)
-    return part, binary_opening(region & (part >= min(_SEEN, _SEEN_OF_FAINT * density)))
+    return part, binary_opening(region & (part >= _SEEN))
 
 
 def _break_in(canvas: Canvas, blood: np.ndarray, fluid: np.ndarray, hu: float) -> None:

@@ -4,10 +4,9 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import affine_transform, binary_dilation, distance_transform_edt
+from scipy.ndimage import affine_transform, binary_dilation, binary_opening, distance_transform_edt
 
 from amd_das.segmentation.painting.canvas import Canvas, blank
-from amd_das.segmentation.painting.ventricles import ventricles
 
 _WIDENED: Final = 0.25
 """Blood widens a ventricle by so much of its size at most, on each side."""
@@ -15,8 +14,8 @@ _WIDENED: Final = 0.25
 _LEAST_VENTRICLE_PX: Final = 60
 """Less, filled with blood, could not be told from a small bleed in the tissue."""
 
-_BORROWED_PX: Final = 9.0
-"""So far from the outside, borrowed ventricles are filled."""
+_DEEP_PX: Final = 18.0
+"""So far from the outside, CSF is in a ventricle or a basal cistern."""
 
 
 def _bone(canvas: Canvas) -> None:
@@ -94,7 +93,7 @@ def _csf_blood(canvas: Canvas) -> None:
     dark &= ~binary_dilation(canvas.lesion, iterations=6)  # the dark rim that pseudo-CT often have is no CSF
     kind = rng.choice(["anywhere", "ventricles", "borrowed"], p=[0.35, 0.35, 0.3])
     if kind == "ventricles":
-        space = ventricles(canvas) & dark
+        space = _ventricles(canvas) & dark
     elif kind == "borrowed":
         space = _borrowed_ventricles(canvas)
     else:
@@ -119,6 +118,11 @@ def _csf_blood(canvas: Canvas) -> None:
     canvas.flood(space & ~binary_dilation(canvas.lesion, iterations=2), hu)
 
 
+def _ventricles(canvas: Canvas) -> np.ndarray:
+    """(H, W) bool, those of a slice; and its basal cisterns."""
+    return binary_opening(canvas.dark() & (canvas.depth > _DEEP_PX))
+
+
 def _borrowed_ventricles(canvas: Canvas) -> np.ndarray:
     """(H, W) bool, those of another slice, smaller or larger, in this one's middle: blood widens narrow ones."""
     rng = canvas.rng
@@ -128,12 +132,12 @@ def _borrowed_ventricles(canvas: Canvas) -> np.ndarray:
     smaller = 1 / rng.uniform(0.6, 1.3)
     matrix = np.array([smaller, smaller * rng.choice([-1, 1])])
     space = affine_transform(
-        ventricles(lender).astype(np.uint8), matrix, offset=lender.middle - matrix * canvas.middle, order=0
+        _ventricles(lender).astype(np.uint8), matrix, offset=lender.middle - matrix * canvas.middle, order=0
     )
     return (
         (space > 0)
         & canvas.ordinary(canvas.smooth())
-        & (canvas.depth > _BORROWED_PX)
+        & (canvas.depth > _DEEP_PX / 2)
         & ~binary_dilation(canvas.lesion, iterations=3)
     )
 
