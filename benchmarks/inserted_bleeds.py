@@ -13,7 +13,6 @@ Per bleed: Dice in its slice. Per scan as it is: what is found away from its blo
 
 import argparse
 import json
-import platform
 import statistics
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +21,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image
 from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_edt, shift
 
@@ -38,6 +36,8 @@ from amd_das.phantom.scanner import draw_scanner, scan
 from amd_das.preprocessing import Preprocessed, preprocess
 from amd_das.preprocessing.window import to_window
 from amd_das.reading import read_volume
+from amd_das.reproduction.machine import machine
+from amd_das.volume import Volume
 
 LEAST_BRAIN_PX: Final = 6000
 LEAST_BLEED_PX: Final = 40
@@ -84,7 +84,7 @@ def bleeds(count: int, seed: int) -> list[Bleed]:
     return made[:count]
 
 
-def _slices(volume: Any, without: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> Iterator[Bleed]:
+def _slices(volume: Volume, without: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> Iterator[Bleed]:
     try:
         prepared = preprocess(volume)
     except AmdDasError:  # a field of view that is cut off, as phantoms have now and then
@@ -165,7 +165,7 @@ def score(predictor: Predictor, images: Path, masks: Path, *, rounds: int, count
     dices = [row["dice"] for row in rows]
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "machine": f"{platform.processor() or platform.machine()}, torch {torch.__version__}",
+        "machine": machine(),
         "model": predictor.info.version,
         "scans": scans,
         "inserted": len(rows),

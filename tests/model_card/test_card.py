@@ -76,7 +76,7 @@ def test_a_version_without_data_sets_tells_what_its_words_tell() -> None:
     }
     del training["seed"]
     shown = card(training)
-    assert "MNI152" in shown and "| seed | 5 |" in shown
+    assert "of unknown training" in shown and "MNI152" in shown and "| seed | 5 |" in shown
     assert "never seen a patient's scan" in shown
     assert "| notes | In \\| two goes. |" in shown, "a table stays one"
     assert "| not measured |" in shown
