@@ -22,19 +22,20 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from PIL import Image
-from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_edt, shift
+from scipy.ndimage import binary_dilation, distance_transform_edt, shift
 
 from amd_das.errors import AmdDasError
 from amd_das.evaluation.cases import image_cases
 from amd_das.evaluation.masks import read_masks
 from amd_das.inference import Predictor
 from amd_das.models import load_current
+from amd_das.output.drawing import REFERENCE_RGB, greys, paint
 from amd_das.phantom.anatomy import draw_subject
 from amd_das.phantom.lesions import draw_contusion, draw_hemorrhage, draw_texture
 from amd_das.phantom.look import CtScene, draw_look
 from amd_das.phantom.scanner import draw_scanner, scan
 from amd_das.preprocessing import Preprocessed, preprocess
-from amd_das.preprocessing.window import to_window
+from amd_das.preprocessing.window import to_hu, to_window
 from amd_das.reading import read_volume
 from amd_das.reproduction.machine import machine
 from amd_das.volume import Volume
@@ -179,11 +180,11 @@ def score(predictor: Predictor, images: Path, masks: Path, *, rounds: int, count
 
 
 def _drawn(image: np.ndarray, mask: np.ndarray, pred: np.ndarray) -> np.ndarray:
-    """(120, 240, 3) uint8: the slice alone, and with the bleed's edge in green and what was found in red."""
-    grey = np.repeat((np.clip(image / 0.8, 0, 1) * 255).astype(np.uint8)[..., None], 3, axis=2)
+    """(120, 240, 3) uint8: the slice alone, and with outlines of the bleed and of what was found."""
+    grey = np.repeat(greys(to_hu(image))[..., None], 3, axis=2)
     outlined = grey.copy()
-    outlined[mask & ~binary_erosion(mask)] = (0, 255, 0)
-    outlined[pred & ~binary_erosion(pred)] = (255, 0, 0)
+    paint(outlined, mask, colour=REFERENCE_RGB)
+    paint(outlined, pred)
     return np.asarray(Image.fromarray(np.hstack([grey, outlined])).resize((240, 120)))
 
 
