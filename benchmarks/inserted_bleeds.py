@@ -27,7 +27,7 @@ from scipy.ndimage import binary_dilation, distance_transform_edt, shift
 from amd_das.errors import AmdDasError
 from amd_das.evaluation.cases import image_cases
 from amd_das.evaluation.masks import read_masks
-from amd_das.inference import Predictor
+from amd_das.inference import Predictor, ProbabilityMap
 from amd_das.models import load_current
 from amd_das.output.drawing import REFERENCE_RGB, greys, paint
 from amd_das.phantom.anatomy import draw_subject
@@ -149,11 +149,11 @@ def score(predictor: Predictor, images: Path, masks: Path, *, rounds: int, count
         scans += 1
         blood = prepared.grid.forward(read_masks(case.ref, {})[0].array) > 0.3
         blood = np.stack([binary_dilation(one, iterations=4) for one in blood])
-        plain = predictor.probabilities(prepared) >= predictor.config.threshold
+        plain = _found(predictor, prepared)
         elsewhere += float((plain & ~blood).sum())
         for _ in range(rounds):
             inserted = insert(prepared, blood, stock, rng)
-            found = predictor.probabilities(inserted.prepared) >= predictor.config.threshold
+            found = _found(predictor, inserted.prepared)
             for number, mask in inserted.masks.items():
                 pred = found[number] & ~blood[number]
                 dice = 2 * float((pred & mask).sum()) / float(pred.sum() + mask.sum())
@@ -177,6 +177,12 @@ def score(predictor: Predictor, images: Path, masks: Path, *, rounds: int, count
         "bleeds": rows,
         "pictures": pictures,
     }
+
+
+def _found(predictor: Predictor, prepared: Preprocessed) -> np.ndarray:
+    """(Z, 240, 240) bool, what would be outlined, but for what is too small."""
+    seen = ProbabilityMap(prepared=prepared, slices=predictor.probabilities(prepared), warnings=())
+    return (seen.slices >= predictor.config.threshold) & ~seen.doubtful(predictor.config)
 
 
 def _drawn(image: np.ndarray, mask: np.ndarray, pred: np.ndarray) -> np.ndarray:

@@ -113,6 +113,41 @@ def test_components_below_the_limit_are_dropped(model: LoadedModel, head: Head) 
     assert large.volume_ml == 0
 
 
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_a_doubtful_spot_beside_a_bleed_is_left_out_and_named(
+    model: LoadedModel, head: Head, upside_down: bool
+) -> None:
+    hu = head.hu.copy()
+    faint = np.zeros(hu.shape, bool)
+    faint[3:5, 95:110, 60:70] = True
+    assert not (faint & head.blood).any()
+    hu[faint] = 52.2  # the stand-in network's probability is 0.57 there
+    volume = replace(head, hu=hu).volume()
+    spot = faint.transpose(2, 1, 0)
+    if upside_down:
+        affine = volume.affine.copy()
+        affine[:3, 3] += affine[:3, 2] * (volume.shape[2] - 1)
+        affine[:3, 2] *= -1
+        volume, spot = replace(volume, array=volume.array[..., ::-1], affine=affine), spot[..., ::-1]
+    predictor = Predictor(model, InferenceConfig(), "cpu")
+    result = predictor.segment(volume)
+    everything = predictor.segment(volume, config=InferenceConfig(sure_from=0.0))
+    assert not result.mask[spot].any()
+    assert everything.mask[spot].mean() > 0.6  # its rim is darkened by what is around
+    assert everything.warnings == ()
+    first, last = (5, 6) if upside_down else (3, 4)
+    (warning,) = result.warnings
+    left_out_ml = everything.measurement.volume_ml - result.measurement.volume_ml
+    assert f"doubtful beside a surer bleed: {left_out_ml:.1f} mL in slices {first} to {last}" in warning
+
+
+def test_a_doubtful_spot_alone_is_outlined(model: LoadedModel, head: Head) -> None:
+    faint = replace(head, hu=np.where(head.blood, np.float32(52.2), head.hu))
+    result = Predictor(model, InferenceConfig(), "cpu").segment(faint.volume())
+    assert dice(result.mask > 0, head.blood.transpose(2, 1, 0)) > 0.8
+    assert result.warnings == ()
+
+
 def test_a_higher_threshold_marks_less(head: Head) -> None:
     network = BrightIsBlood()
     network.bias.data.fill_(-0.3)
@@ -231,6 +266,7 @@ def test_no_head_no_mask(model: LoadedModel, head: Head) -> None:
         ({"threshold": 1.0}, "threshold 1.0: expected a probability"),
         ({"threshold": float("nan")}, "threshold nan"),
         ({"min_component_ml": -0.1}, "min_component_ml -0.1"),
+        ({"sure_from": 1.0}, "sure_from 1.0: expected a probability"),
         ({"batch_size": 0}, "batch_size 0"),
         ({"precision": "int4"}, "precision 'int4': expected one of auto, float32, bfloat16"),
     ],

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -15,12 +15,12 @@ from torch import nn
 from amd_das.errors import ConfigError
 from amd_das.hardware import default_device
 from amd_das.inference.network import fastest_dtype, optimised
-from amd_das.inference.postprocess import binarise, drop_small
+from amd_das.inference.postprocess import binarise, doubtful_spots, drop_small
 from amd_das.measurement import Measurement, measure
 from amd_das.models import LoadedModel, ModelInfo
 from amd_das.networks.fcn import STRIDE, probabilities
 from amd_das.preprocessing.density import without_bone
-from amd_das.preprocessing.grid import SIZE
+from amd_das.preprocessing.grid import PIXEL_MM, SIZE
 from amd_das.preprocessing.pipeline import PreprocessConfig, Preprocessed, preprocess
 from amd_das.preprocessing.window import to_network
 from amd_das.volume import Volume
@@ -50,6 +50,9 @@ class InferenceConfig:
     min_component_ml: float = 0.1
     """Smaller lesions are dropped, mL; 0 keeps all (ours)."""
 
+    sure_from: float = 0.6
+    """A spot with a lower mean probability is left out where the scan has a surer one; 0 keeps all (ours)."""
+
     batch_size: int = 8
     """Slices per forward pass (ours)."""
 
@@ -70,6 +73,8 @@ class InferenceConfig:
             raise ConfigError(f"threshold {self.threshold}: expected a probability above 0 and below 1")
         if not 0.0 <= self.min_component_ml < float("inf"):
             raise ConfigError(f"min_component_ml {self.min_component_ml}: expected mL, 0 or more")
+        if not 0.0 <= self.sure_from < 1.0:
+            raise ConfigError(f"sure_from {self.sure_from}: expected a probability, 0 or more and below 1")
         if self.batch_size < 1 or self.margin_px < 0:
             raise ConfigError(
                 f"batch_size {self.batch_size}, margin_px {self.margin_px}: expected at least 1 and at least 0"
@@ -115,11 +120,17 @@ class ProbabilityMap:
         """(I, J, K) float32 probabilities in [0, 1] on the volume's own grid, linear in between."""
         return self.prepared.grid.backward(self.slices)
 
+    def doubtful(self, config: InferenceConfig) -> np.ndarray:
+        """(Z, 240, 240) bool: the spots that :meth:`outline` leaves out because the scan has surer ones."""
+        voxel_ml = self.prepared.grid.slice_mm * PIXEL_MM**2 / 1000.0
+        return doubtful_spots(self.slices, config.threshold, config.sure_from, voxel_ml, config.min_component_ml)
+
     def outline(self, config: InferenceConfig) -> np.ndarray:
-        """(I, J, K) uint8 on the volume's own grid: 1 from the threshold on, without components that are too small."""
+        """(I, J, K) uint8 on the volume's own grid: 1 from the threshold on, without what is doubtful or too small."""
         grid = self.prepared.grid
         mask = np.zeros(grid.shape, np.uint8)
-        bleeding = binarise(grid.backward_axial(self.slices), config.threshold)
+        believed = np.where(self.doubtful(config), np.float32(0.0), self.slices)
+        bleeding = binarise(grid.backward_axial(believed), config.threshold)
         grid.axial(mask)[...] = drop_small(bleeding, grid.voxel_ml, config.min_component_ml)
         return mask
 
@@ -170,6 +181,7 @@ class Predictor:
         tell("outlining", 0.9)
         with _timed(latencies, "postprocess"):
             mask = found.outline(config)
+            doubts = _doubts(found, mask, config)
         tell("measuring", 0.95)
         with _timed(latencies, "measure"):
             measurement = measure(mask, volume)
@@ -180,7 +192,7 @@ class Predictor:
             mask=mask,
             measurement=measurement,
             model=self.info,
-            warnings=found.warnings,
+            warnings=found.warnings + doubts,
             latencies=latencies,
         )
 
@@ -258,6 +270,21 @@ class Predictor:
             if (device, dtype) not in self._networks:
                 self._networks[device, dtype] = optimised(self._source, device, dtype)
             return self._networks[device, dtype], dtype
+
+
+def _doubts(found: ProbabilityMap, mask: np.ndarray, config: InferenceConfig) -> tuple[str, ...]:
+    """Where a reader should look for what a mask leaves out as doubtful."""
+    if not found.doubtful(config).any():
+        return ()
+    left_out = found.outline(replace(config, sure_from=0.0)) > mask
+    grid = found.prepared.grid
+    slices = np.flatnonzero(left_out.any(axis=grid.axes[1:]))
+    if not len(slices):
+        return ()
+    return (
+        f"Left out as doubtful beside a surer bleed: {left_out.sum() * grid.voxel_ml:.1f} mL in slices {slices[0]} to "
+        f"{slices[-1]}; look at them.",
+    )
 
 
 def _device(name: str | torch.device | None) -> torch.device:
