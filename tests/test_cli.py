@@ -59,9 +59,9 @@ def test_segment_prints_a_line_per_scan(called: dict[str, Any], capsys: pytest.C
 
 def test_segment_hands_its_options_on(called: dict[str, Any]) -> None:
     command = ["segment", "a", "b", "-o", "out", "--model-dir", "m", "--device", "cpu", "--format", "nrrd"]
-    assert cli.main([*command, "--threshold", "0.25"]) == 0
+    assert cli.main([*command, "--threshold", "0.25", "--sure-from", "0"]) == 0
     assert (called["model_dir"], called["device"], called["formats"]) == (Path("m"), "cpu", ("nrrd",))
-    assert called["config"].threshold == 0.25
+    assert called["config"] == inference.InferenceConfig(threshold=0.25, sure_from=0.0)
     assert called["paths"] == [Path("a"), Path("b")]
 
 

@@ -60,6 +60,8 @@ def _segment(args: argparse.Namespace) -> int:
     config = InferenceConfig()
     if args.threshold is not None:
         config = replace(config, threshold=args.threshold)
+    if args.sure_from is not None:
+        config = replace(config, sure_from=args.sure_from)
     predictor = Predictor(load_current(args.model_dir), config, device=args.device)
     failed = 0
     with tqdm(total=1.0, file=sys.stderr, bar_format="{percentage:3.0f}% |{bar:24}| {elapsed} {desc}") as bar:
@@ -376,6 +378,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     segment.add_argument(
         "--threshold", type=float, metavar="P", help="probability from which a voxel is hemorrhage (default: model's)"
+    )
+    segment.add_argument(
+        "--sure-from",
+        type=float,
+        metavar="P",
+        help="mean probability below which a spot is left out beside a surer one; 0 keeps all (default: model's)",
     )
     segment.set_defaults(run=_segment)
 

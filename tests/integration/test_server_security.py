@@ -71,7 +71,9 @@ def test_params_cannot_override_the_request(server: RunningServer, outside: Path
     assert_refused(answer, 400, "bad_config", "allowed: device")
 
 
-@pytest.mark.parametrize("params", ["{", "[]", '"x"', '{"threshold": "high"}', '{"device": "tpu"}', '{"threshold": 0}'])
+@pytest.mark.parametrize(
+    "params", ["{", "[]", '"x"', '{"threshold": "high"}', '{"device": "tpu"}', '{"threshold": 0}', '{"sure_from": 1}']
+)
 def test_params_are_checked_against_the_task(server: RunningServer, params: str) -> None:
     assert_refused(server.infer(image="right", params=params), 400, "bad_config", "expected")
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from amd_das.errors import ConfigError
+from amd_das.inference import InferenceConfig
 from amd_das_app.requests.params import InferParams, parse_infer_params, parse_json_object
 
 CPU = {"cpu": "cpu"}
@@ -20,12 +21,23 @@ def test_what_slicer_sends() -> None:
         "device": "cpu",
         "threshold": 0.5,
         "min_component_ml": 0.1,
+        "sure_from": 0.6,
         "result_extension": ".nrrd",
         "result_dtype": "uint8",
         "client_id": "user-xyz",
     }
     params = parse_infer_params(sent, CPU)
-    assert params == InferParams(device="cpu", threshold=0.5, min_component_ml=0.1, result_extension=".nrrd")
+    assert params == InferParams(
+        device="cpu", threshold=0.5, min_component_ml=0.1, sure_from=0.6, result_extension=".nrrd"
+    )
+
+
+def test_what_is_chosen_decides_and_what_is_not_is_the_models_own() -> None:
+    chosen = parse_infer_params({"sure_from": 0, "min_component_ml": 2}, CPU).config()
+    assert chosen == InferenceConfig(sure_from=0.0, min_component_ml=2.0)
+    assert parse_infer_params({}, CPU).config() == InferenceConfig()
+    with pytest.raises(ConfigError, match=r"sure_from 1\.0: expected a probability"):
+        parse_infer_params({"sure_from": 1}, CPU).config()
 
 
 def test_what_ohif_sends() -> None:
@@ -64,6 +76,7 @@ def test_devices_have_a_display_name_and_a_torch_name(asked: str, devices: dict[
         ({"threshold": 1.5}, "a number from 0 to 1"),
         ({"threshold": float("nan")}, "a number from 0 to 1"),
         ({"min_component_ml": -1}, "a number from 0 to 1000"),
+        ({"sure_from": 1.1}, "'sure_from' is 1.1; expected a number from 0 to 1"),
         ({"device": "tpu"}, "'cpu', 'cuda'"),
         ({"device": {}}, "'cpu', 'cuda'"),
         ({"result_extension": ".exe"}, ".nii.gz, .nrrd"),

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from amd_das.conventions import LABELS, RESEARCH_NOTICE
 from amd_das.errors import ConfigError, InputError
-from amd_das.inference import InferenceConfig, Segmentation
+from amd_das.inference import Segmentation
 from amd_das.interaction import Corrector, MarkError, Marks, from_clicks, from_strokes
 from amd_das.measurement import measure
 from amd_das.reading import ReadingConfig, read_volume
@@ -121,10 +121,7 @@ class _CorrectionTask(InferTask):
         """
         latencies: dict[str, float] = {}
         began = time.perf_counter()
-        infer = params.infer
-        chosen = {"threshold": infer.threshold, "min_component_ml": infer.min_component_ml}
-        config = replace(InferenceConfig(), **{key: value for key, value in chosen.items() if value is not None})
-        known = self.known.get(image, self.automatic.predictor(self.device_of(params)), config)
+        known = self.known.get(image, self.automatic.predictor(self.device_of(params)), params.infer.config())
         latencies["scan"] = time.perf_counter() - began
         corrector, marks, start = self._corrector(known, params, label)
         latencies["start"] = time.perf_counter() - began - latencies["scan"]

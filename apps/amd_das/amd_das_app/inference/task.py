@@ -5,7 +5,6 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,6 +47,7 @@ class HemorrhageInferTask(InferTask):
                 "device": list(self.devices),
                 "threshold": defaults.threshold,
                 "min_component_ml": defaults.min_component_ml,
+                "sure_from": defaults.sure_from,
             },
         )
         self.reading = reading
@@ -98,9 +98,7 @@ class HemorrhageInferTask(InferTask):
         """
         volume = read_volume(image, self.reading)
         require_writable(volume, mask)
-        chosen = {"threshold": params.threshold, "min_component_ml": params.min_component_ml}
-        config = replace(InferenceConfig(), **{key: value for key, value in chosen.items() if value is not None})
-        segmentation = self.predictor(self.device_of(params)).segment(volume, config=config)
+        segmentation = self.predictor(self.device_of(params)).segment(volume, config=params.config())
         return write_result(volume, segmentation, mask)
 
     def __call__(self, request: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from amd_das.errors import ConfigError
+from amd_das.inference import InferenceConfig
 
 RESULT_EXTENSIONS: Final = (".nii.gz", ".nrrd")
 """Formats a mask can be returned in; the first is the default, 3D Slicer and OHIF ask for the second."""
@@ -20,7 +21,10 @@ _HINTS: Final[dict[str, tuple[type, ...]]] = {
 }
 """What clients send along and no result depends on: masks are always compressed, label values as in /info/."""
 
-_SETTINGS: Final = ("device", "threshold", "min_component_ml", "result_extension", "result_dtype")
+_DECIDING: Final = {"threshold": 1.0, "min_component_ml": 1000.0, "sure_from": 1.0}
+"""Numbers of the inference's own settings that a client may choose, and the largest of each; the least is 0."""
+
+_SETTINGS: Final = ("device", *_DECIDING, "result_extension", "result_dtype")
 ALLOWED: Final = (*_SETTINGS, *sorted(_HINTS))
 
 
@@ -37,8 +41,16 @@ class InferParams:
     min_component_ml: float | None = None
     """Lesions smaller than this many mL are dropped; None for the model's own."""
 
+    sure_from: float | None = None
+    """A spot with a lower mean probability is left out beside a surer one; 0 keeps all; None for the model's own."""
+
     result_extension: str = RESULT_EXTENSIONS[0]
     """Format of the mask file."""
+
+    def config(self) -> InferenceConfig:
+        """The inference's settings with what the client chose; raises ConfigError."""
+        chosen = {name: getattr(self, name) for name in _DECIDING}
+        return InferenceConfig(**{name: value for name, value in chosen.items() if value is not None})
 
 
 def _expect(key: str, value: Any, types: tuple[type, ...], what: str) -> None:
@@ -84,10 +96,8 @@ def parse_infer_params(given: Mapping[str, Any], devices: Mapping[str, str], als
     chosen: dict[str, Any] = {}
     if "device" in given:
         chosen["device"] = parse_device(given["device"], devices)
-    if "threshold" in given:
-        chosen["threshold"] = _number("threshold", given["threshold"], 0.0, 1.0)
-    if "min_component_ml" in given:
-        chosen["min_component_ml"] = _number("min_component_ml", given["min_component_ml"], 0.0, 1000.0)
+    for name in _DECIDING.keys() & given.keys():
+        chosen[name] = _number(name, given[name], 0.0, _DECIDING[name])
     if given.get("result_extension"):
         if given["result_extension"] not in RESULT_EXTENSIONS:
             what = json.dumps(given["result_extension"])[:80]

@@ -123,7 +123,8 @@ async def infer(
     file: UploadFile | None = None,
     label: UploadFile | None = None,
 ) -> Response:
-    """``params`` is a JSON object: device, threshold, min_component_ml, result_extension (".nii.gz" or ".nrrd").
+    """``params`` is a JSON object: device, threshold, min_component_ml, sure_from, and result_extension (".nii.gz" or
+    ".nrrd").
 
     ``amd_das_edit`` takes clicks as well, voxels [i, j, k] under "hemorrhage" (or "foreground") and "background", on
     top of the automatic result, of "start": "nothing", or of a mask sent as ``label``; ``amd_das_scribbles`` takes
