@@ -65,3 +65,20 @@ def test_what_is_no_whole_seg_is_refused(tmp_path: Path, keyword: str) -> None:
     delattr(dataset, keyword)
     with pytest.raises(UnreadableError):
         read_segmentation(dataset, volume)
+
+
+def test_frames_without_a_description_or_a_segment_are_refused(tmp_path: Path) -> None:
+    volume = classic(tmp_path / "ct")
+    dataset = seg(volume, random_mask(volume))
+    count = int(dataset.NumberOfFrames)
+    groups = list(dataset.PerFrameFunctionalGroupsSequence)
+    dataset.PerFrameFunctionalGroupsSequence = groups[:-1]
+    with pytest.raises(UnreadableError, match=f"describes {count - 1} frames and has pixels of {count}"):
+        read_segmentation(dataset, volume)
+    dataset.PerFrameFunctionalGroupsSequence = groups
+    del groups[0].SegmentIdentificationSequence
+    with pytest.raises(UnreadableError, match="does not say its segment"):
+        read_segmentation(dataset, volume)
+    del dataset.SegmentSequence[0].SegmentNumber
+    with pytest.raises(UnreadableError, match="has no number"):
+        read_segmentation(dataset, volume)

@@ -109,15 +109,14 @@ def read_segmentation(dataset: Dataset, volume: Volume) -> np.ndarray:
         if dataset.get("FrameOfReferenceUID") != expected:
             raise GeometryError("the SEG lies in another frame of reference than the CT; give the CT it was drawn on")
     wanted = _hemorrhage_segments(dataset)
-    try:
-        frames = dataset.pixel_array.reshape(-1, int(dataset.Rows), int(dataset.Columns))
-        shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
-        groups = list(dataset.PerFrameFunctionalGroupsSequence)
-        numbers = [
-            int(_macro(group, shared, "SegmentIdentificationSequence").ReferencedSegmentNumber) for group in groups
-        ]
-    except (AttributeError, KeyError, ValueError, TypeError, NotImplementedError, RuntimeError) as error:
-        raise UnreadableError(f"the SEG is damaged ({error}); export it again") from error
+    frames = _frames(dataset)
+    shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])[:1]
+    groups = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
+    if len(groups) != len(frames):
+        raise UnreadableError(
+            f"the SEG is damaged: it describes {len(groups)} frames and has pixels of {len(frames)}; export it again"
+        )
+    numbers = [_segment_of(group, shared) for group in groups]
     mask = np.zeros(volume.shape, np.uint8)
     for frame, group, number in zip(frames, groups, numbers, strict=True):
         if number in wanted:
@@ -125,10 +124,29 @@ def read_segmentation(dataset: Dataset, volume: Volume) -> np.ndarray:
     return mask
 
 
+def _frames(dataset: Dataset) -> np.ndarray:
+    """(N, rows, columns) pixels."""
+    try:
+        pixels = dataset.pixel_array
+    except (AttributeError, KeyError, ValueError, NotImplementedError, RuntimeError) as error:  # pydicom's decoders
+        raise UnreadableError(f"the pixels of the SEG cannot be decoded ({error}); export it again") from error
+    return pixels.reshape(-1, *pixels.shape[-2:])
+
+
+def _segment_of(group: Dataset, shared: list[Dataset]) -> int:
+    """Number of the segment that a frame belongs to."""
+    try:
+        return int(_macro(group, shared, "SegmentIdentificationSequence").ReferencedSegmentNumber)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableError(f"a frame of the SEG does not say its segment ({error}); export it again") from error
+
+
 def _hemorrhage_segments(dataset: Dataset) -> set[int]:
     found = {}
     for segment in dataset.get("SegmentSequence") or []:
         code = (segment.get("SegmentedPropertyTypeCodeSequence") or [Dataset()])[0]
+        if segment.get("SegmentNumber") is None:
+            raise UnreadableError("a segment of the SEG has no number; export it again")
         found[int(segment.SegmentNumber)] = code.get("CodeValue") == HEMORRHAGE.value
     wanted = {number for number, is_hemorrhage in found.items() if is_hemorrhage}
     if not wanted:
