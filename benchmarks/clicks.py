@@ -13,7 +13,6 @@ a busy machine does not lengthen.
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 import time
@@ -32,6 +31,7 @@ from amd_das.inference import InferenceConfig, Predictor
 from amd_das.interaction import Corrector, InteractionConfig, from_clicks, gather
 from amd_das.models import load_current
 from amd_das.reading import read_volume
+from amd_das.reproduction.machine import machine
 from amd_das.volume import Volume
 
 TARGET, AFTER = 0.9, (1, 3, 5, 10)
@@ -181,7 +181,7 @@ def main() -> None:
                 print(f"{case:18} {start_name:10} {name:22} {shown}", flush=True)
     results = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "machine": f"{platform.processor() or platform.machine()}, one thread",
+        "machine": f"{machine()}, one thread",
         "command": " ".join(["python", *sys.argv]),
         "model": predictor.info.version,
         "cpu_seconds_before_the_first_click": round(statistics.median(first), 2),

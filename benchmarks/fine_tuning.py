@@ -8,7 +8,6 @@ choose nothing. The model folder stays as it is; a copy is fine-tuned by what `a
 
 import argparse
 import json
-import platform
 import shutil
 import statistics
 import tempfile
@@ -19,7 +18,6 @@ from typing import Any
 import nibabel
 import numpy as np
 import phantom_test_set
-import torch
 
 from amd_das.evaluation.metrics import volume_scores
 from amd_das.fine_tuning.config import FineTuneConfig
@@ -27,6 +25,7 @@ from amd_das.fine_tuning.run import run
 from amd_das.inference import Predictor
 from amd_das.models import current_version, default_model_dir, load_version
 from amd_das.reading import read_volume
+from amd_das.reproduction.machine import machine
 
 
 def main() -> None:
@@ -69,7 +68,7 @@ def _measure(folder: Path, labelled: range, scored: range, arguments: argparse.N
     after = _scores(folder / "model", result.version or champion, scored, arguments.data)
     trained = result.steps["fine_tuning"].summary
     return {
-        "machine": f"{platform.processor() or platform.machine()}, torch {torch.__version__}, {trained['device']}",
+        "machine": f"{machine()}, {trained['device']}",
         "labelled": len(labelled),
         "learnt_from": trained["data"],
         "steps": trained["steps"],

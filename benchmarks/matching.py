@@ -13,7 +13,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ import threadpoolctl
 from amd_das.matching.fingerprint import fingerprints
 from amd_das.matching.similarity import nearest
 from amd_das.preprocessing.grid import SIZE
+from amd_das.reproduction.machine import machine
 
 CANDIDATES = 20
 TARGET_SECONDS, TARGET_GB = 10.0, 2.0
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--target", type=int, default=15_480)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--plain-mri", type=int, default=60, help="MRIs that the plain loops compare (%(default)s)")
-    parser.add_argument("--machine", default=platform.processor() or platform.machine(), help="words for the record")
+    parser.add_argument("--machine", default=machine(), help="words for the record")
     parser.add_argument("--date", default=time.strftime("%Y-%m-%d"), help="for the record (%(default)s)")
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()

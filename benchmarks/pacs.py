@@ -12,7 +12,6 @@ overlap, so they may add up to more. Starting and loading the model come before 
 import argparse
 import json
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -34,6 +33,7 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from amd_das.pacs.config import PacsConfig
 from amd_das.pacs.dicomweb import DicomWeb
 from amd_das.pacs.jobs import JobStore
+from amd_das.reproduction.machine import machine
 
 APP_DIR = Path(__file__).resolve().parents[1] / "apps" / "amd_das"
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -261,7 +261,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device")
     parser.add_argument("--small", action="store_true", help="two series of 16 slices, 128 x 128: to see that it works")
-    parser.add_argument("--machine", default=platform.processor() or platform.machine(), help="words for the record")
+    parser.add_argument("--machine", default=machine(), help="words for the record")
     parser.add_argument("--date", default=time.strftime("%Y-%m-%d"), help="for the record (%(default)s)")
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()

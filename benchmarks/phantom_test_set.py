@@ -9,14 +9,11 @@ Per volume: Dice (cases with hemorrhage), absolute volume error in mL, and the m
 
 import argparse
 import json
-import platform
 import statistics
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from amd_das.evaluation.attributes import Attributes
 from amd_das.evaluation.benchmark import PREDICTIONS, segment_cases
@@ -26,6 +23,7 @@ from amd_das.evaluation.scoring import CaseScores, score_cases
 from amd_das.inference import Predictor
 from amd_das.models import LoadedModel, load_current
 from amd_das.phantom.files import write_cases
+from amd_das.reproduction.machine import machine
 
 FIRST_SEED, COUNT = 1000, 20
 DATA = Path("runs/phantom-test-set")
@@ -57,7 +55,7 @@ def score(model: LoadedModel, data: Path, *, quiet: bool = False, report: Path |
     negatives = [row for row in rows if row["dice"] is None]
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "machine": f"{platform.processor() or platform.machine()}, torch {torch.__version__}",
+        "machine": machine(),
         "model": model.info.version,
         "positives": len(positives),
         "mean_dice": round(statistics.mean(row["dice"] for row in positives), 4),

@@ -10,7 +10,6 @@ out first, beside that of all scans, which is what `random` hands out.
 
 import argparse
 import json
-import platform
 import statistics
 import sys
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from amd_das.evaluation.metrics import volume_scores
 from amd_das.inference import Predictor
 from amd_das.models import load_current
 from amd_das.reading import read_volume
+from amd_das.reproduction.machine import machine
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def main() -> None:
     first = sorted(rows, key=lambda row: -row["uncertainty"])[: max(1, len(rows) // 3)]
     results = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "machine": platform.processor() or platform.machine(),
+        "machine": machine(),
         "command": " ".join(["python", *sys.argv]),
         "model": predictor.info.version,
         "scans": len(rows),
