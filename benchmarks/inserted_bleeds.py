@@ -182,7 +182,7 @@ def score(predictor: Predictor, images: Path, masks: Path, *, rounds: int, count
 def _found(predictor: Predictor, prepared: Preprocessed) -> np.ndarray:
     """(Z, 240, 240) bool, what would be outlined, but for what is too small."""
     seen = ProbabilityMap(prepared=prepared, slices=predictor.probabilities(prepared), warnings=())
-    return (seen.slices >= predictor.config.threshold) & ~seen.doubtful(predictor.config)
+    return seen.believed(predictor.config) >= predictor.config.threshold
 
 
 def _drawn(image: np.ndarray, mask: np.ndarray, pred: np.ndarray) -> np.ndarray:

@@ -30,9 +30,11 @@ def doubtful_spots(
         (Z, H, W) bool, the doubtful spots' voxels. None where no spot is sure.
     """
     doubtful = np.zeros(probabilities.shape, bool)
+    if sure_from <= 0:
+        return doubtful
     spotted = probabilities >= min(SPOT_FROM, threshold)
     box = ndimage.find_objects(spotted.astype(np.int8))
-    if not box or sure_from <= 0:
+    if not box:
         return doubtful
     spots, count = ndimage.label(spotted[box[0]], structure=_TOUCHING)
     inside = probabilities[box[0]]

@@ -125,12 +125,15 @@ class ProbabilityMap:
         voxel_ml = self.prepared.grid.slice_mm * PIXEL_MM**2 / 1000.0
         return doubtful_spots(self.slices, config.threshold, config.sure_from, voxel_ml, config.min_component_ml)
 
+    def believed(self, config: InferenceConfig) -> np.ndarray:
+        """(Z, 240, 240) float32, the probabilities, 0 in doubtful spots."""
+        return np.where(self.doubtful(config), np.float32(0.0), self.slices)
+
     def outline(self, config: InferenceConfig) -> np.ndarray:
         """(I, J, K) uint8 on the volume's own grid: 1 from the threshold on, without what is doubtful or too small."""
         grid = self.prepared.grid
         mask = np.zeros(grid.shape, np.uint8)
-        believed = np.where(self.doubtful(config), np.float32(0.0), self.slices)
-        bleeding = binarise(grid.backward_axial(believed), config.threshold)
+        bleeding = binarise(grid.backward_axial(self.believed(config)), config.threshold)
         grid.axial(mask)[...] = drop_small(bleeding, grid.voxel_ml, config.min_component_ml)
         return mask
 

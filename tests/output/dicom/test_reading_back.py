@@ -67,6 +67,14 @@ def test_what_is_no_whole_seg_is_refused(tmp_path: Path, keyword: str) -> None:
         read_segmentation(dataset, volume)
 
 
+def test_a_seg_without_a_size_is_refused(tmp_path: Path) -> None:
+    volume = classic(tmp_path / "ct")
+    dataset = seg(volume, random_mask(volume))
+    dataset.Rows = None
+    with pytest.raises(UnreadableError, match="cannot be decoded"):
+        read_segmentation(dataset, volume)
+
+
 def test_frames_without_a_description_or_a_segment_are_refused(tmp_path: Path) -> None:
     volume = classic(tmp_path / "ct")
     dataset = seg(volume, random_mask(volume))

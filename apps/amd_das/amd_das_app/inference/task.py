@@ -19,7 +19,7 @@ from amd_das.output.dicom import dicom_objects
 from amd_das.output.summary import result_dict
 from amd_das.reading import ReadingConfig, read_volume, write_mask
 from amd_das.volume import Volume
-from amd_das_app.requests.params import ALLOWED, InferParams, parse_infer_params
+from amd_das_app.requests.params import ALLOWED, DECIDING, InferParams, parse_infer_params
 
 logger = logging.getLogger(__name__)
 
@@ -43,12 +43,7 @@ class HemorrhageInferTask(InferTask):
             dimension=3,
             description=f"Intraparenchymal hemorrhage on non-contrast head CT, model {model.info.version}. "
             f"{RESEARCH_NOTICE}",
-            config={
-                "device": list(self.devices),
-                "threshold": defaults.threshold,
-                "min_component_ml": defaults.min_component_ml,
-                "sure_from": defaults.sure_from,
-            },
+            config={"device": list(self.devices), **{name: getattr(defaults, name) for name in DECIDING}},
         )
         self.reading = reading
         self.model = model

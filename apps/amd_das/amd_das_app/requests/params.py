@@ -21,10 +21,10 @@ _HINTS: Final[dict[str, tuple[type, ...]]] = {
 }
 """What clients send along and no result depends on: masks are always compressed, label values as in /info/."""
 
-_DECIDING: Final = {"threshold": 1.0, "min_component_ml": 1000.0, "sure_from": 1.0}
+DECIDING: Final = {"threshold": 1.0, "min_component_ml": 1000.0, "sure_from": 1.0}
 """Numbers of the inference's own settings that a client may choose, and the largest of each; the least is 0."""
 
-_SETTINGS: Final = ("device", *_DECIDING, "result_extension", "result_dtype")
+_SETTINGS: Final = ("device", *DECIDING, "result_extension", "result_dtype")
 ALLOWED: Final = (*_SETTINGS, *sorted(_HINTS))
 
 
@@ -49,7 +49,7 @@ class InferParams:
 
     def config(self) -> InferenceConfig:
         """The inference's settings with what the client chose; raises ConfigError."""
-        chosen = {name: getattr(self, name) for name in _DECIDING}
+        chosen = {name: getattr(self, name) for name in DECIDING}
         return InferenceConfig(**{name: value for name, value in chosen.items() if value is not None})
 
 
@@ -96,8 +96,9 @@ def parse_infer_params(given: Mapping[str, Any], devices: Mapping[str, str], als
     chosen: dict[str, Any] = {}
     if "device" in given:
         chosen["device"] = parse_device(given["device"], devices)
-    for name in _DECIDING.keys() & given.keys():
-        chosen[name] = _number(name, given[name], 0.0, _DECIDING[name])
+    for name, largest in DECIDING.items():
+        if name in given:
+            chosen[name] = _number(name, given[name], 0.0, largest)
     if given.get("result_extension"):
         if given["result_extension"] not in RESULT_EXTENSIONS:
             what = json.dumps(given["result_extension"])[:80]

@@ -128,7 +128,7 @@ def _frames(dataset: Dataset) -> np.ndarray:
     """(N, rows, columns) pixels."""
     try:
         pixels = dataset.pixel_array
-    except (AttributeError, KeyError, ValueError, NotImplementedError, RuntimeError) as error:  # pydicom's decoders
+    except (AttributeError, KeyError, ValueError, TypeError, NotImplementedError, RuntimeError) as error:  # of pydicom
         raise UnreadableError(f"the pixels of the SEG cannot be decoded ({error}); export it again") from error
     return pixels.reshape(-1, *pixels.shape[-2:])
 
