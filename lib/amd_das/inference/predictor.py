@@ -137,6 +137,23 @@ class ProbabilityMap:
         grid.axial(mask)[...] = drop_small(bleeding, grid.voxel_ml, config.min_component_ml)
         return mask
 
+    def left_out(self, outline: np.ndarray, config: InferenceConfig) -> np.ndarray:
+        """(I, J, K) bool: what :meth:`outline` gave nothing for because it is doubtful; ``outline`` is what it gave."""
+        if not self.doubtful(config).any():
+            return np.zeros(outline.shape, bool)
+        return self.outline(replace(config, sure_from=0.0)) > outline
+
+    def doubts(self, left_out: np.ndarray) -> tuple[str, ...]:
+        """Where a reader should look for what a mask leaves out as doubtful, (I, J, K) bool; a warning, or none."""
+        grid = self.prepared.grid
+        slices = np.flatnonzero(left_out.any(axis=grid.axes[1:]))
+        if not len(slices):
+            return ()
+        return (
+            f"Left out as doubtful beside a surer bleed: {left_out.sum() * grid.voxel_ml:.1f} mL in slices {slices[0]} "
+            f"to {slices[-1]}; look at them.",
+        )
+
 
 class Predictor:
     """Segments volumes with one model on one device; several threads may call it at once."""
@@ -184,7 +201,7 @@ class Predictor:
         tell("outlining", 0.9)
         with _timed(latencies, "postprocess"):
             mask = found.outline(config)
-            doubts = _doubts(found, mask, config)
+            doubts = found.doubts(found.left_out(mask, config))
         tell("measuring", 0.95)
         with _timed(latencies, "measure"):
             measurement = measure(mask, volume)
@@ -273,21 +290,6 @@ class Predictor:
             if (device, dtype) not in self._networks:
                 self._networks[device, dtype] = optimised(self._source, device, dtype)
             return self._networks[device, dtype], dtype
-
-
-def _doubts(found: ProbabilityMap, mask: np.ndarray, config: InferenceConfig) -> tuple[str, ...]:
-    """Where a reader should look for what a mask leaves out as doubtful."""
-    if not found.doubtful(config).any():
-        return ()
-    left_out = found.outline(replace(config, sure_from=0.0)) > mask
-    grid = found.prepared.grid
-    slices = np.flatnonzero(left_out.any(axis=grid.axes[1:]))
-    if not len(slices):
-        return ()
-    return (
-        f"Left out as doubtful beside a surer bleed: {left_out.sum() * grid.voxel_ml:.1f} mL in slices {slices[0]} to "
-        f"{slices[-1]}; look at them.",
-    )
 
 
 def _device(name: str | torch.device | None) -> torch.device:

@@ -37,6 +37,21 @@ def test_correctors_are_kept_by_what_they_start_from(tmp_path: Path, predictor: 
     assert not scan.corrector("nothing").start.any()
 
 
+def test_a_doubtful_spot_is_named_until_it_is_in_the_mask(tmp_path: Path, predictor: Predictor) -> None:
+    hu, spot = make_head(bleed_x=-12)[0].astype(np.float32), np.zeros((96, 110, 10), bool)
+    spot[62:72, 45:65, 4:6] = True
+    hu[spot] = 55.2  # the stand-in network's probability is 0.6 there
+    nibabel.save(nibabel.Nifti1Image(hu, AFFINE), tmp_path / "a.nii.gz")
+    scan = KnownScans(ReadingConfig()).get(tmp_path / "a.nii.gz", predictor, InferenceConfig())
+    mask = scan.corrector("automatic").start
+    assert not mask[spot].any()
+    (warning,) = scan.warnings(mask, "automatic")
+    assert warning.startswith("Left out as doubtful beside a surer bleed:")
+    assert "in slices 4 to 5" in warning
+    assert scan.warnings(mask, "label") == scan.warnings(mask, "nothing") == ()
+    assert scan.warnings(np.where(spot, np.uint8(1), mask), "automatic") == ()
+
+
 def test_only_so_many_scans_are_kept(tmp_path: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     known = KnownScans(ReadingConfig())
     images = [write_head(tmp_path / f"{n}.nii.gz", bleed_x=n) for n in range(3)]

@@ -135,7 +135,7 @@ class _CorrectionTask(InferTask):
             mask=corrected,
             measurement=measurement,
             model=self.automatic.model.info,
-            warnings=known.evidence.found.warnings,
+            warnings=known.warnings(corrected, start),
             latencies=latencies,
         )
         made_by = "SEMIAUTOMATIC" if marks or start == "label" else "AUTOMATIC"

@@ -34,6 +34,18 @@ class KnownScan:
         """Of the scan, which the sides of its lesions are told by."""
         return Midline(self.evidence.volume)
 
+    @cached_property
+    def _left_out(self) -> np.ndarray:
+        return self.evidence.found.left_out(self.corrector("automatic").start, self._inference)
+
+    def warnings(self, mask: np.ndarray, start: str) -> tuple[str, ...]:
+        """What a user should know of a mask, (I, J, K) uint8, that was corrected from this start.
+
+        Doubtful spots are of the automatic result alone, and no news once they are in the mask.
+        """
+        found = self.evidence.found
+        return found.warnings + (found.doubts(self._left_out & (mask == 0)) if start == "automatic" else ())
+
     def corrector(self, start: str) -> Corrector:
         """What clicks correct: "automatic" or "nothing"."""
         if start not in self._correctors:
