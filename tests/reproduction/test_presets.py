@@ -23,8 +23,10 @@ def test_small_keeps_to_the_papers_method() -> None:
     assert ours.segmentation.adversarial_weight == theirs.segmentation.adversarial_weight
 
 
-def test_seed_and_device_reach_both_stages() -> None:
-    config = seeded(preset("smoke", "cpu"), 3)
-    fits = (config.synthesis_fit, config.segmentation_fit)
-    assert (config.seed, *[(fit.seed, fit.device) for fit in fits]) == (3, (3, "cpu"), (3, "cpu"))
+def test_seed_and_device_reach_every_training() -> None:
+    config = seeded(preset("shipped", "cpu"), 3)
+    fits = [config.synthesis_fit, config.segmentation_fit, *(one.fit for one in config.self_training)]
+    assert len(fits) == 5
+    assert config.seed == 3
+    assert {(fit.seed, fit.device) for fit in fits} == {(3, "cpu")}
     assert seeded(preset("smoke"), 0) == preset("smoke")

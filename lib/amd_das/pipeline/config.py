@@ -1,7 +1,7 @@
 """Everything that decides what a pipeline makes."""
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from amd_das.errors import ConfigError
 from amd_das.matching import MatchConfig
@@ -84,3 +84,12 @@ class PipelineConfig:
                 f"source_heads {self.source_heads}, target_heads {self.target_heads}: expected at least 2 of each, to "
                 "learn from some and validate with others"
             )
+
+    def fitted(self, **changes: Any) -> "PipelineConfig":
+        """The same with these fields of :class:`FitConfig` in every training: the stages' and the rounds'."""
+        return replace(
+            self,
+            synthesis_fit=replace(self.synthesis_fit, **changes),
+            segmentation_fit=replace(self.segmentation_fit, **changes),
+            self_training=tuple(replace(one, fit=replace(one.fit, **changes)) for one in self.self_training),
+        )

@@ -4,7 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, TypeVar
@@ -48,11 +48,7 @@ def run_in_terminal(
     """
     config = preset(name)
     if device:
-        config = replace(
-            config,
-            synthesis_fit=replace(config.synthesis_fit, device=device),
-            segmentation_fit=replace(config.segmentation_fit, device=device),
-        )
+        config = config.fitted(device=device)
     result = work_in_terminal(
         name,
         lambda tell, should_stop: run(

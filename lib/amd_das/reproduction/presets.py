@@ -71,20 +71,9 @@ def preset(name: str, device: str | None = None) -> PipelineConfig:
     if name not in NAMES:
         raise ConfigError(f"no preset {name!r}; there are: {', '.join(NAMES)}")
     config = small() if name == SMALL else presets.preset(name)
-    if not device:
-        return config
-    return replace(
-        config,
-        synthesis_fit=replace(config.synthesis_fit, device=device),
-        segmentation_fit=replace(config.segmentation_fit, device=device),
-    )
+    return config.fitted(device=device) if device else config
 
 
 def seeded(config: PipelineConfig, seed: int) -> PipelineConfig:
     """The same with everything drawn anew, but for the data and who is held out."""
-    return replace(
-        config,
-        seed=seed,
-        synthesis_fit=replace(config.synthesis_fit, seed=seed),
-        segmentation_fit=replace(config.segmentation_fit, seed=seed),
-    )
+    return replace(config, seed=seed).fitted(seed=seed)
