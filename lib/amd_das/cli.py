@@ -480,7 +480,12 @@ def _parser() -> argparse.ArgumentParser:
         "continues. Ctrl+C stops after a checkpoint.",
         epilog=RESEARCH_NOTICE,
     )
-    pipeline.add_argument("--preset", choices=("smoke", "shipped", "paper"), default="shipped", help="(%(default)s)")
+    pipeline.add_argument(
+        "--preset",
+        choices=("smoke", "shipped", "adapt", "paper"),
+        default="shipped",
+        help="(%(default)s); adapt goes on from the model in use, with CT alone",
+    )
     pipeline.add_argument(
         "--source", type=Path, metavar="DIR", help="labelled MRI: Decathlon's folder, or images/ and masks/ (phantoms)"
     )

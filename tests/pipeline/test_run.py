@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from amd_das import models
-from amd_das.errors import ConfigError, NotFoundError, TrainingError, TrainingStopped
+from amd_das.errors import ConfigError, ModelError, NotFoundError, TrainingError, TrainingStopped
+from amd_das.networks.fcn import Fcn
 from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.presets import paper
 from amd_das.pipeline.run import STEPS, check, run
 from amd_das.pipeline.stages import MATCHES, PHANTOMS, SHEET, SLICES
 from amd_das.pipeline.steps import PipelineProgress
-from amd_das.segmentation.selection import best_weights
+from amd_das.segmentation.selection import TARGET_ONLY, best_weights
 from amd_das.slices import SliceStore
 
 LEARNT = ("segmentation", "self_training_1", "self_training_2")
@@ -94,6 +95,57 @@ def test_a_network_that_is_sure_of_nothing_is_published_as_it_is(
     assert "sure of no target slice" in made.summary["messages"][0]
     before, after = (best_weights(result.steps[name].folder) for name in ("segmentation", "self_training_2"))
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_from_a_published_model_on_ct_alone_is_learnt_from(
+    tiny_config: PipelineConfig, target: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    wider = replace(tiny_config.segmentation.network, decoder_tail=tiny_config.segmentation.network.decoder_tail + 1)
+    network = Fcn(wider)
+    data = [{"set": "decathlon", "use": "source, with labels", "cases": 2, "slices": 9}]
+    before = models.save_version(
+        tmp_path / "model", network, training={"labels": "of the MRI", "data_sets": data}, metrics={}, card="first"
+    )
+    config = replace(tiny_config, name="on", starts_from="published")
+    result = run(config, tmp_path / "work", tmp_path / "model", target=target, processes=1)
+    assert list(result.steps) == ["target", "self_training_1", "self_training_2", "publication"]
+    assert result.steps["self_training_2"].summary["criterion"] == TARGET_ONLY
+    made = models.load_current(tmp_path / "model").info
+    assert made.version == result.version != before.version
+    assert made.training["adapted_from"] == before.version
+    assert models.load_current(tmp_path / "model").network.config == wider
+    assert made.training["labels"] == f"none; those of {before.version}: of the MRI"
+    assert [line["set"] for line in made.training["data_sets"]] == ["own", "decathlon"]
+    assert made.training["data_sets"][1]["through"] == before.version
+    card = (tmp_path / "model" / "versions" / made.version / models.CARD).read_text()
+    assert f"| adapted from | {before.version} |" in card
+
+    onwards = run(config, tmp_path / "work", tmp_path / "model", target=target, processes=1)
+    assert not onwards.steps["target"].fresh
+    assert onwards.steps["self_training_1"].fresh, "it goes on from what is in use now"
+    assert models.load_current(tmp_path / "model").info.training["adapted_from"] == made.version
+
+
+def test_from_a_published_model_on_there_are_no_other_steps_and_no_mri(
+    tiny_config: PipelineConfig, source: Path, target: Path, tmp_path: Path
+) -> None:
+    config = replace(tiny_config, name="on", starts_from="published")
+    with pytest.raises(ConfigError, match="on has no step 'synthesis'; expected one of target, self_training, publ"):
+        check(config, source=None, target=target, until="synthesis")
+    with pytest.raises(ConfigError, match="on goes on from the model in use, with CT alone; leave the MRI"):
+        check(config, source=source, target=target)
+    with pytest.raises(ConfigError, match="there is self-training alone; expected rounds of it"):
+        replace(config, self_training=())
+    with pytest.raises(ModelError, match="no model"):
+        run(config, tmp_path / "work", tmp_path / "model", target=target, processes=1)
+    assert not (tmp_path / "work").exists()
+
+    models.save_version(tmp_path / "model", Fcn(config.segmentation.network), training={}, metrics={}, card="unsure")
+    unsure = tuple(replace(settings, sure=(1e-6, 0.999999), spot_px=1) for settings in config.self_training)
+    with pytest.raises(TrainingError, match=r"sure of no target slice, .*; the model in use stays as it is"):
+        run(replace(config, self_training=unsure), tmp_path / "work", tmp_path / "model", target=target, processes=1)
+    assert len(models.list_versions(tmp_path / "model")) == 1
 
 
 def test_the_paper_has_no_self_training(

@@ -110,6 +110,7 @@ def test_where_nothing_is_bright_the_target_is_not_judged(tmp_path: Path) -> Non
     dark = disc_store(tmp_path, "target", patients=1, lesions=0.0, noise=16)
     assert target_agreement(Stand(perfect), dark, np.arange(len(dark)), CONFIG) is None
     assert score(0.6, None, CONFIG) == 0.6
+    assert score(None, None, CONFIG) == 0.0
 
 
 def test_noise_is_no_cluster_and_a_disc_is() -> None:
@@ -136,6 +137,7 @@ def test_the_score_needs_both_domains() -> None:
     assert score(0.81, Agreement(0.49, 1.0, 1.0), CONFIG) == pytest.approx(0.63)
     assert score(0.3, good, SelectionConfig(target_weight=0.0)) == pytest.approx(0.3)
     assert score(0.3, good, SelectionConfig(target_weight=1.0)) == pytest.approx(0.9)
+    assert score(None, good, CONFIG) == pytest.approx(0.9)
 
 
 def test_source_dice_is_over_all_pixels(source: SliceStore) -> None:

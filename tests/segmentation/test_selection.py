@@ -21,6 +21,7 @@ from amd_das.segmentation.selection import (
     LABELLED,
     RECORD,
     SOURCE_ONLY,
+    TARGET_ONLY,
     UNLABELLED,
     BestKeeper,
     Judge,
@@ -149,6 +150,7 @@ def test_the_criterion_says_what_was_used(stores: tuple[SliceStore, SliceStore],
     criteria = {
         UNLABELLED: Judge(source, target, CONFIG),
         SOURCE_ONLY: Judge(source, (dark, np.arange(len(dark))), CONFIG),
+        TARGET_ONLY: Judge(None, target, CONFIG),
         LABELLED: Judge(source, target, CONFIG, labelled_target=source),
     }
     for criterion, judge in criteria.items():
@@ -157,6 +159,7 @@ def test_the_criterion_says_what_was_used(stores: tuple[SliceStore, SliceStore],
         assert 0 <= found["score"] <= 1
         assert ("agreement" in found) == (criterion != SOURCE_ONLY)
         assert ("target_dice" in found) == (criterion == LABELLED)
+        assert ("source_dice" in found) == (criterion != TARGET_ONLY)
     assert Judge(source, (target[0], np.arange(0)), CONFIG).criterion == SOURCE_ONLY
 
 

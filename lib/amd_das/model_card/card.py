@@ -131,6 +131,7 @@ def _table(info: ModelInfo, network: FcnConfig, kind: Kind) -> str:
         "output": "one logit per pixel",
         "method": _method(training, kind),
         "fine-tuned from": training.get("fine_tuned_from"),
+        "adapted from": training.get("adapted_from"),
         "trained on": training.get("data"),
         "labels": training.get("labels"),
         "device": f"{training['device']}, torch {training['torch']}" if "device" in training else None,

@@ -14,6 +14,7 @@ from amd_das.synthesis.config import SynthesisConfig
 from amd_das.training.run import FitConfig
 
 TrainOn = Literal["pseudo_ct", "mri", "ct"]
+StartsFrom = Literal["source", "published"]
 SourceSlices = Literal["as_matched", "all", "unmatched", "random", "random_unmatched"]
 
 
@@ -65,6 +66,10 @@ class PipelineConfig:
     self_training: tuple[SelfTrainingConfig, ...] = ()
     """The rounds that follow stage 2 (ours, after Yang and Wang 2022, who have 3); none (paper)."""
 
+    starts_from: StartsFrom = "source"
+    """"source": labelled MRI, through both stages (paper). "published": the model in use, as wide as it is, with the
+    rounds of self-training alone, so with nothing but CT without labels (ours)."""
+
     train_on: TrainOn = "pseudo_ct"
     """What the segmenter learns from: pseudo-CT (paper), the MRI as they are (paper's baseline and one-stage rows), or
     labelled CT (the supervised bound)."""
@@ -84,6 +89,8 @@ class PipelineConfig:
                 f"source_heads {self.source_heads}, target_heads {self.target_heads}: expected at least 2 of each, to "
                 "learn from some and validate with others"
             )
+        if self.starts_from == "published" and (not self.self_training or self.train_on == "ct"):
+            raise ConfigError("from the published model on there is self-training alone; expected rounds of it")
 
     def fitted(self, **changes: Any) -> "PipelineConfig":
         """The same with these fields of :class:`FitConfig` in every training: the stages' and the rounds'."""

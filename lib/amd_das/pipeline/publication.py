@@ -5,14 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from amd_das.model_card import model_card, used
+from amd_das.model_card import inherited, model_card, used
 from amd_das.models import ModelInfo, save_version
 from amd_das.networks.fcn import Fcn
 from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.steps import StepResult
 from amd_das.slices import SliceStore
 
-_DOMAINS = ("source", "target")
 _LABELS = {
     "pseudo_ct": "of the MRI alone: no CT label took part in training or in the choice of the checkpoint",
     "mri": "of the MRI alone: no CT label took part in training or in the choice of the checkpoint",
@@ -26,6 +25,7 @@ def publish(
     done: Mapping[str, StepResult],
     stores: Mapping[str, SliceStore],
     model_dir: Path,
+    before: ModelInfo | None = None,
 ) -> ModelInfo:
     """Write the network as a version and put it to use; everything about the run goes with it.
 
@@ -33,18 +33,25 @@ def publish(
         network: what was chosen.
         config: of the run.
         done: its steps.
-        stores: slices of "source" and "target".
+        stores: slices of "source" and "target"; of the target alone where the run went on from a version.
         model_dir: receives the version.
+        before: the version that the run went on from, whose data remain.
     """
     trained = [result.summary for result in done.values() if "seconds" in result.summary]
     last = trained[-1]
-    found = {name: done[name].summary for name in _DOMAINS}
+    found = {name: done[name].summary for name in stores}
     counts = [f"{name}: {summary['cases']} cases, {summary['slices']} slices" for name, summary in found.items()]
     record = {
         "preset": config.name,
         "data": "; ".join(counts),
-        "data_sets": [line for name in _DOMAINS for line in _used(stores[name], name, config)],
-        "labels": _LABELS[config.train_on],
+        "data_sets": [
+            *(line for name, store in stores.items() for line in _used(store, name, config)),
+            *(inherited(before.training, before.version) if before else ()),
+        ],
+        "labels": f"none; those of {before.version}: {before.training.get('labels', 'not recorded')}"
+        if before
+        else _LABELS[config.train_on],
+        **({"adapted_from": before.version} if before else {}),
         "device": "; ".join(dict.fromkeys(str(summary["device"]) for summary in trained)),
         "torch": last["torch"],
         "minutes": round(sum(summary["seconds"] for summary in trained) / 60, 1),

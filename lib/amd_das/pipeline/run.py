@@ -5,16 +5,17 @@ target. No CT label takes part in any step, unless the configuration asks for th
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from amd_das.datasets import CaseFiles
 from amd_das.errors import ConfigError, TrainingError, TrainingStopped
+from amd_das.models import load_current
 from amd_das.pacs.config import PacsConfig
 from amd_das.pipeline import stages
-from amd_das.pipeline.config import PipelineConfig
+from amd_das.pipeline.config import PipelineConfig, StartsFrom, TrainOn
 from amd_das.pipeline.places import cases_of
 from amd_das.pipeline.steps import PipelineCallback, Runner, Step, StepResult, only_one
 from amd_das.slices import Domain
@@ -35,6 +36,13 @@ SHARES: Final[Mapping[str, float]] = {
 """The steps in order, with their usual parts of the time; "self_training" is as many steps as there are rounds."""
 
 STEPS: Final = tuple(SHARES)
+
+_UNUSED: Final[Mapping[TrainOn | StartsFrom, tuple[str, ...]]] = {
+    "pseudo_ct": (),
+    "mri": ("synthesis", "translation"),
+    "ct": ("synthesis", "translation"),
+    "published": ("source", "matching", "synthesis", "translation", "segmentation"),
+}
 
 _PROBED: Final = 3
 
@@ -61,6 +69,8 @@ def check(
         PacsError: the target is a PACS that does not answer.
     """
     _steps_of(config, until)
+    if source is not None and config.starts_from == "published":
+        raise ConfigError(f"{config.name} goes on from the model in use, with CT alone; leave the MRI in {source} out")
     if source is not None:
         cases = cases_of(source, "source", labelled=True)
         if not any(case.mask for case in cases):
@@ -93,7 +103,10 @@ def _steps_of(config: PipelineConfig, until: str) -> dict[str, float]:
     """The steps to be run, in order, with their parts of the time; each round of self-training is a step."""
     if until not in STEPS:
         raise ConfigError(f"no step {until!r}; expected one of {', '.join(STEPS)}")
-    unused = () if config.train_on == "pseudo_ct" else ("synthesis", "translation")
+    unused = _UNUSED[config.train_on if config.starts_from == "source" else "published"]
+    if until in unused:
+        used = [name for name in STEPS if name not in unused]
+        raise ConfigError(f"{config.name} has no step {until!r}; expected one of {', '.join(used)}")
     rounds = [settings.fit.steps for settings in config.self_training] if config.train_on != "ct" else []
     found: dict[str, float] = {}
     for name in STEPS[: STEPS.index(until) + 1]:
@@ -121,7 +134,7 @@ def run(
     Args:
         config: usually a preset.
         workdir: receives a folder for each step; kept, so that the next run does only what changed.
-        model_dir: receives the new version.
+        model_dir: receives the new version; holds the one to go on from, where the configuration says so.
         source: labelled MRI in a layout of :mod:`amd_das.datasets`; None for phantom FLAIR.
         target: head CT, in a folder of such a layout or in a PACS; None for phantom CT.
         until: the last step to be run.
@@ -131,6 +144,7 @@ def run(
 
     Raises:
         TrainingError: what it says; the steps done so far stay.
+        ModelError: there is no model in use to go on from.
         PacsError: the PACS does not answer any more; the slices taken so far stay.
         TrainingStopped: ``should_stop`` said so.
     """
@@ -138,7 +152,10 @@ def run(
     shares = _steps_of(config, until)
     stopping = should_stop or (lambda: False)
     done: dict[str, StepResult] = {}
-    context = stages.Context(config=config, processes=processes, should_stop=stopping)
+    published = load_current(model_dir) if config.starts_from == "published" else None
+    if published:  # its width is kept
+        config = replace(config, segmentation=replace(config.segmentation, network=published.network.config))
+    context = stages.Context(config=config, processes=processes, should_stop=stopping, published=published)
     rounds = [name for name in shares if name.startswith("self_training")]
     plan: dict[str, Callable[[], Step]] = {
         "source": lambda: stages.source(context, source),
@@ -156,5 +173,5 @@ def run(
             if stopping():
                 raise TrainingStopped(f"stopped before {name}; start again to continue")
             done[name] = runner.run(plan[name]())
-    published = done.get("publication")
-    return PipelineResult(steps=done, version=str(published.summary["version"]) if published else None)
+    ending = done.get("publication")
+    return PipelineResult(steps=done, version=str(ending.summary["version"]) if ending else None)

@@ -107,10 +107,10 @@ def target_agreement(
     )
 
 
-def score(source: float, target: Agreement | None, config: SelectionConfig) -> float:
-    """One number from both domains, in [0, 1]; the source's Dice alone where the target cannot be judged."""
-    if target is None:
-        return source
+def score(source: float | None, target: Agreement | None, config: SelectionConfig) -> float:
+    """One number from both domains, in [0, 1]; from one where the other cannot be judged, 0 where neither can."""
+    if source is None or target is None:
+        return source or (target.score if target else 0.0)
     return source ** (1 - config.target_weight) * target.score**config.target_weight
 
 

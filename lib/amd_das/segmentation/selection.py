@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 BEST, RECORD = "best.pt", "selection.json"
 _PARTS: Final = {"step", "score", "criterion", "weights"}
 
+TARGET_ONLY: Final = "agreement on held-out target slices; no labels"
 LABELLED: Final = "Dice on labelled target slices"
 UNLABELLED: Final = "Dice on held-out source slices and agreement on held-out target slices; no target labels"
 SOURCE_ONLY: Final = "Dice on held-out source slices; no target labels, and no held-out target slice as bright as blood"
@@ -43,7 +44,7 @@ class Judge:
 
     def __init__(
         self,
-        source: tuple[SliceStore, np.ndarray],
+        source: tuple[SliceStore, np.ndarray] | None,
         target: tuple[SliceStore, np.ndarray],
         config: SelectionConfig | None = None,
         *,
@@ -52,7 +53,7 @@ class Judge:
         """Take the slices that were not learnt from, each a store and (n,) indices.
 
         Args:
-            source: labelled.
+            source: labelled; None where training goes on with CT alone.
             target: CT; labels are not looked at.
             config: how networks are judged.
             labelled_target: CT with labels, if the user has some: they alone decide then.
@@ -62,21 +63,25 @@ class Judge:
         """
         self._source, self._target, self._labelled = source, target, labelled_target
         self._config = config or SelectionConfig()
-        if not len(source[1]):
+        if source and not len(source[1]):
             raise TrainingError("no source slice was held out; networks cannot be judged. Hold some patients out")
         store, indices = target[0], spread(target[1], self._config.slices)
         bright = any(
             bright_clusters(store.images[rows]).sum((1, 2)).max() >= self._config.cluster_px
             for rows in chunks(indices, self._config.batch)
         )
-        self.criterion = LABELLED if labelled_target else UNLABELLED if bright else SOURCE_ONLY
+        without_labels = (UNLABELLED if bright else SOURCE_ONLY) if source else TARGET_ONLY
+        self.criterion = LABELLED if labelled_target else without_labels
         """What the score is, in words, for the record."""
 
     def __call__(self, network: nn.Module) -> dict[str, float]:
         """The score, by which networks are ranked, and what it was made of."""
-        source = pooled_dice(network, *self._source, self._config)
+        source = pooled_dice(network, *self._source, self._config) if self._source else None
         target = target_agreement(network, *self._target, self._config)
-        found = {"source_dice": source, **({**target._asdict(), "target": target.score} if target else {})}
+        found = {
+            **({"source_dice": source} if source is not None else {}),
+            **({**target._asdict(), "target": target.score} if target else {}),
+        }
         if self._labelled:
             dice = pooled_dice(network, *self._labelled, self._config)
             return {"score": dice, "target_dice": dice, **found}

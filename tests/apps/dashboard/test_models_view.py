@@ -56,6 +56,14 @@ def test_scores_and_the_reason_of_a_version_that_was_not_published(model_dir: Pa
     )
 
 
+def test_what_a_version_was_adapted_from(model_dir: Path) -> None:
+    version = versions(model_dir, None)[0].version
+    note(model_dir, version, training={"adapted_from": "v0", "data": "target: 9 cases, 120 slices"})
+    view = one_version(model_dir, version, None)
+    assert view is not None
+    assert view.origin == "Adapted from v0 to target: 9 cases, 120 slices"
+
+
 def test_a_damaged_record_is_told_and_hides_no_other(model_dir: Path) -> None:
     damaged = versions(model_dir, None)[1].version
     (model_dir / "versions" / damaged / RECORD).write_text("{")

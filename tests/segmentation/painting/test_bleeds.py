@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from helpers.disc_slices import disc_slices
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_dilation, distance_transform_edt
 
 from amd_das.errors import ConfigError
-from amd_das.segmentation.painting import BleedConfig, add_bleeds
+from amd_das.segmentation.painting import BleedConfig, add_bleeds, bleeds
 from amd_das.segmentation.painting.canvas import GREY_PER_HU
 
 ALWAYS = BleedConfig(chance=1.0)
@@ -80,6 +80,37 @@ def test_a_bleed_may_break_into_the_ventricle_beside_it_which_is_no_lesion(slice
     bright = [((image > 90) & ventricle).sum((1, 2)) > 100 for image, _ in many]
     assert 2 <= np.sum(bright) <= 40, "now and then"
     assert not any((mask > 0)[ventricle].any() for _, mask in many)
+
+
+def test_a_bleed_may_fill_a_piece_of_brain(slices: Slices) -> None:
+    images = np.zeros_like(slices[0])
+    piece = np.zeros(images.shape[1:], bool)
+    piece[90:150, 60:90] = True  # 30 by 60 mm, as a temporal pole is
+    images[:, piece] = slices[0][:, 90:150, 100:130].reshape(len(images), -1)
+    images[:, 60:200, 100:180] = slices[0][:, 60:200, 80:160]
+    always = BleedConfig(chance=1.0, contusion=1.0, island=1.0)
+    never = BleedConfig(chance=1.0, contusion=1.0, island=0.0)
+    filled, elsewhere = (
+        [(mask[piece] > 0).mean() for mask in painted((images, slices[1]), c)[1]] for c in (always, never)
+    )
+    assert np.median(filled) > 0.25
+    assert max(filled) > 0.8, "now and then the whole"
+    assert np.median(elsewhere) < 0.05
+
+
+def test_solid_bleeds_lie_beside_ventricles_as_often_as_deep_ones_do(
+    slices: Slices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = np.where(slices[0] > 0, 80, 0).astype(np.uint8)
+    images[:, 95:150, 112:128] = 10
+
+    def distance(share: float) -> float:
+        monkeypatch.setattr(bleeds, "_BESIDE", share)
+        _, labels = painted((images, slices[1]), BleedConfig(chance=1.0, contusion=0.0), seed=1)
+        away = distance_transform_edt(images[0] != 10)
+        return float(np.median([away[mask > 0].mean() for mask in labels if mask.any()]))
+
+    assert distance(1.0) < 0.6 * distance(0.0)
 
 
 def test_the_noise_of_the_scan_goes_on_in_what_is_painted() -> None:

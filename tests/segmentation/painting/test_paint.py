@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 from helpers.disc_slices import disc_slices
-from scipy.ndimage import distance_transform_edt, label
+from scipy.ndimage import binary_erosion, distance_transform_edt, label
 
 from amd_das.errors import ConfigError
 from amd_das.segmentation.painting import HEAD_CT, UNPAINTED, PaintConfig, paint
@@ -97,6 +97,28 @@ def test_ventricles_may_be_another_slices_where_ones_own_are_narrow() -> None:
     assert 1.3 * 40 * 20 < max(areas) < 4 * 40 * 20, "blood widens them"
     rows, columns = np.nonzero(np.any(added, axis=0))
     assert abs(rows.mean() - 120) < 12 and abs(columns.mean() - 120) < 12, "in the middle"
+
+
+def test_blood_in_ventricles_settles_on_both_sides_or_is_a_clot_with_fluid_around_it() -> None:
+    images, labels = disc_slices(1, lesions=0.0, noise=0.0)
+    ventricles = np.zeros((2, *images.shape[1:]), bool)
+    ventricles[0, 90:150, 95:115] = ventricles[1, 90:150, 125:145] = True
+    images[0, ventricles.any(0)] = DARK
+    kinds = {"level": 0, "both sides": 0, "clot": 0}
+    for seed in range(60):
+        after, labels_after = painted((images, labels), replace(UNPAINTED, csf_blood=1.0), seed)
+        bright = after[0] > 90
+        assert not labels_after.any()
+        inside = [bright[side].reshape(60, 20).any(1) for side in ventricles]
+        full = [bright[side].reshape(60, 20).mean(1) > 0.8 for side in ventricles]
+        level = any(
+            rows[-8:].all() and not rows[:6].any() and (np.diff(rows.astype(int)) != 0).sum() == 1 for rows in full
+        )
+        kinds["level"] += level
+        kinds["both sides"] += level and all(rows.any() for rows in inside)
+        rim = ventricles.any(0) & ~binary_erosion(ventricles.any(0), iterations=2)
+        kinds["clot"] += bool(bright.sum() > 30 and not bright[rim].any())
+    assert all(count >= 2 for count in kinds.values()), kinds
 
 
 def test_a_narrow_ventricle_lends_nothing_that_would_look_like_a_small_bleed() -> None:

@@ -133,6 +133,8 @@ def _origin(info: ModelInfo) -> str:
     training = info.training
     if base := training.get("fine_tuned_from"):
         return f"Fine-tuned from {base} on {training.get('data', 'corrected scans')}"
+    if base := training.get("adapted_from"):
+        return f"Adapted from {base} to {training.get('data', 'CT without labels')}"
     if training.get("uploaded"):
         return f"Uploaded; replaced {training.get('replaces', 'an earlier version')}"
     return str(training.get("data") or NOTHING)

@@ -15,7 +15,7 @@ from amd_das_app.settings import ServerSettings
 from amd_das_app.training.fine_tune_task import FINE_TUNE, FineTuneTask
 from amd_das_app.training.process_task import HINTS, ProcessTrainTask, is_dicomweb
 
-PRESETS: Final = ("shipped", "smoke", "paper")
+PRESETS: Final = ("shipped", "adapt", "smoke", "paper")
 """The first is the default, as in 3D Slicer's drop-down."""
 
 CONF_SOURCE: Final = "source"
@@ -88,6 +88,12 @@ class Training:
             return "phantom FLAIR, since no folder of labelled FLAIR MRI is named with --conf source"
         return f"the labelled FLAIR MRI in {self.source.name}"
 
+    def source_of(self, params: TrainParams) -> Path | None:
+        """The labelled MRI; None for phantoms, and for a preset that goes on from the model in use with CT alone."""
+        from amd_das.pipeline.presets import preset  # brings the whole of training with it
+
+        return self.source if preset(params.preset).starts_from == "source" else None
+
     def check(self, params: TrainParams) -> None:
         """What can be known before work starts; raises AmdDasError."""
         from amd_das.pacs.config import PacsConfig  # these bring the whole of training with them
@@ -96,13 +102,13 @@ class Training:
 
         in_pacs = is_dicomweb(self.studies)
         target = PacsConfig.from_environment(self.studies) if in_pacs else Path(self.studies)
-        check(preset(params.preset), source=self.source, target=target)
+        check(preset(params.preset), source=self.source_of(params), target=target)
 
     def command(self, until: str, params: TrainParams, progress: Path) -> list[str]:
         """The command line of a job that reports to ``progress``."""
         options = {
             "--preset": params.preset,
-            "--source": self.source,
+            "--source": self.source_of(params),
             "--target": self.studies,
             "--workdir": self.folder,
             "--model-dir": default_model_dir().resolve(),

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from amd_das.matching import Matches
+from amd_das.models import LoadedModel
 from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.steps import Report, StepResult
 from amd_das.slices import SliceStore
@@ -24,6 +25,8 @@ class Context:
     config: PipelineConfig
     processes: int | None
     should_stop: StopCheck
+    published: LoadedModel | None = None
+    """What self-training starts from, where it does not start from stage 2."""
 
 
 def store_of(done: Done, name: str) -> SliceStore:

@@ -18,8 +18,9 @@ def publication(context: Context, done: Done, model_dir: Path) -> Step:
     def make(output: Path, report: Report) -> Mapping[str, Any]:
         network = Fcn(context.config.segmentation.network)
         network.load_state_dict(best_weights(done[last_trained(done)].folder))
-        stores = {name: store_of(done, name) for name in ("source", "target")}
-        info = publish(network, context.config, done, stores, model_dir)
+        stores = {name: store_of(done, name) for name in ("source", "target") if name in done}
+        before = context.published.info if context.published else None
+        info = publish(network, context.config, done, stores, model_dir, before)
         return {"version": info.version}
 
     return Step(

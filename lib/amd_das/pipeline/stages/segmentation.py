@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from amd_das.errors import TrainingError
 from amd_das.files import write_whole
+from amd_das.models import LoadedModel
 from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.stages.common import (
     SLICES,
@@ -23,7 +25,7 @@ from amd_das.pipeline.stages.common import (
     trained,
 )
 from amd_das.pipeline.steps import Report, Step
-from amd_das.segmentation.batches import BatchAt, adaptation_batches, split_patients
+from amd_das.segmentation.batches import BatchAt, BatchConfig, adaptation_batches, split_patients
 from amd_das.segmentation.learner import AdaptationLearner
 from amd_das.segmentation.selection import BEST, BestKeeper, Judge, best_weights
 from amd_das.segmentation.selection import RECORD as SELECTION
@@ -44,9 +46,7 @@ def segmentation(context: Context, done: Done) -> Step:
         data = _data(config, done)
         with seeded(config.seed):
             learner = AdaptationLearner(config.segmentation)
-        batches = adaptation_batches(
-            data.source, data.target, data.chosen, config.batches, config.seed, target_indices=data.target_chosen
-        )
+        batches = _of_both(data, config.batches, config.seed)
         return _learn(context, learner, batches, config.segmentation_fit, data, output, reporting(report))
 
     inputs = {
@@ -64,24 +64,24 @@ def segmentation(context: Context, done: Done) -> Step:
 
 
 def self_training(context: Context, done: Done, number: int) -> Step:
-    """A round after stage 2, from 1: the target is predicted, and learnt from where the network is sure of it."""
+    """A round, from 1: the target is predicted, and learnt from where the network is sure of it."""
     config = context.config
     settings = config.self_training[number - 1]
-    fitting = settings.fit
-    before, seed = last_trained(done), config.seed + number - 1
-    learning = settings.adaptation(config.segmentation)
+    fitting, seed = settings.fit, config.seed + number - 1
+    published = context.published if number == 1 else None
+    before = "the model in use" if published else last_trained(done)
 
     def make(output: Path, report: Report) -> Mapping[str, Any]:
         data = _data(config, done)
         with seeded(seed):
-            learner = AdaptationLearner(learning)
-        learner.start_from(best_weights(done[before].folder))
+            learner = AdaptationLearner(settings.adaptation(config.segmentation))
+        learner.start_from(published.network.state_dict() if published else best_weights(done[before].folder))
         if not parallel.rank():
             report(0, fitting.steps, message=f"self-training, round {number} of {len(config.self_training)}")
             pseudo_labels(
                 learner.network,
-                data.target,
-                data.target_chosen,
+                data.target.store,
+                data.target.chosen,
                 output / SLICES,
                 settings,
                 device=fitting.device,
@@ -92,10 +92,12 @@ def self_training(context: Context, done: Done, number: int) -> Step:
         labelled = SliceStore.open(output / SLICES)
         if not len(labelled):
             message = "the network is sure of no target slice, so there is nothing to learn from"
+            if published:
+                raise TrainingError(f"{message}; the model in use stays as it is")
             report(1, 1, message=message)
             write_whole(output / BEST, (done[before].folder / BEST).read_bytes())
             return {**done[before].summary, "seconds": 0.0, "messages": [message]}
-        batches = _mixed(config, data, labelled, settings, seed)
+        batches = _predicted(config, data, labelled, settings, seed)
         return _learn(context, learner, batches, fitting, data, output, reporting(report))
 
     inputs = {
@@ -103,20 +105,35 @@ def self_training(context: Context, done: Done, number: int) -> Step:
         "fit": fit_inputs(fitting),
         "batches": asdict(config.batches),
         "seed": seed,
-        **keys(done, before),
+        **(_from_published(published, config, done) if published else keys(done, before)),
     }
     return Step(name=f"self_training_{number}", inputs=inputs, make=make, together=True)
 
 
-class _Data(NamedTuple):
-    """What is learnt from, and what judges."""
+def _from_published(published: LoadedModel, config: PipelineConfig, done: Done) -> dict[str, Any]:
+    """What decides the first round's result where no stage came before."""
+    return {
+        "published": published.info.checksum,
+        "segmentation": asdict(config.segmentation),
+        "selection": asdict(config.selection),
+        "validation_share": config.validation_share,
+        **keys(done, "target"),
+    }
 
-    source: SliceStore
+
+class _Part(NamedTuple):
+    """Slices of a domain: a store, and which of it are learnt from and which judge."""
+
+    store: SliceStore
     chosen: np.ndarray
     held: np.ndarray
-    target: SliceStore
-    target_chosen: np.ndarray
-    target_held: np.ndarray
+
+
+class _Data(NamedTuple):
+    """Both domains; from a published model on, the target alone."""
+
+    source: _Part | None
+    target: _Part
 
 
 def _learn_from(config: PipelineConfig) -> str:
@@ -124,11 +141,15 @@ def _learn_from(config: PipelineConfig) -> str:
 
 
 def _data(config: PipelineConfig, done: Done) -> _Data:
-    source, target = store_of(done, _learn_from(config)), store_of(done, "target")
-    chosen, held = split_patients(source, config.validation_share, config.seed)
+    store = store_of(done, "target")
+    target = _Part(store, *split_patients(store, config.validation_share, config.seed))
+    if config.starts_from == "published":
+        return _Data(None, target)
+    store = store_of(done, _learn_from(config))
+    chosen, held = split_patients(store, config.validation_share, config.seed)
     if config.train_on != "ct":
         chosen = _source_slices(chosen, matches_of(done).matched_source, config)
-    return _Data(source, chosen, held, target, *split_patients(target, config.validation_share, config.seed))
+    return _Data(_Part(store, chosen, held), target)
 
 
 def _learn(
@@ -141,7 +162,8 @@ def _learn(
     progress: ProgressCallback,
 ) -> dict[str, Any]:
     """Train, keep the best, and say what came of it; nothing is said by any process but the first."""
-    judge = Judge((data.source, data.held), (data.target, data.target_held), context.config.selection)
+    source = (data.source.store, data.source.held) if data.source else None
+    judge = Judge(source, (data.target.store, data.target.held), context.config.selection)
     record = fit(
         learner,
         batches,
@@ -155,17 +177,24 @@ def _learn(
         return {}
     selection = json.loads((output / SELECTION).read_text())
     best = next(line for line in selection["history"] if line["step"] == selection["best"]["step"])
-    return {**trained(record), "slices": len(data.chosen), "criterion": judge.criterion, "best": best}
+    slices = len((data.source or data.target).chosen)
+    return {**trained(record), "slices": slices, "criterion": judge.criterion, "best": best}
 
 
-def _mixed(
+def _of_both(data: _Data, config: BatchConfig, seed: int) -> BatchAt:
+    assert data.source
+    target, chosen = data.target.store, data.target.chosen
+    return adaptation_batches(data.source.store, target, data.source.chosen, config, seed, target_indices=chosen)
+
+
+def _predicted(
     config: PipelineConfig, data: _Data, labelled: SliceStore, settings: SelfTrainingConfig, seed: int
 ) -> BatchAt:
-    """Batches of pseudo-CT and of target slices with what was predicted on them."""
-    batches = replace(config.batches, augment_target=False)
-    source = adaptation_batches(data.source, data.target, data.chosen, batches, seed, target_indices=data.target_chosen)
+    """Batches of target slices with what was predicted on them; of pseudo-CT as well, where there is a source."""
     target = painted_batches(labelled, settings, config.batches.augment, seed, patch=config.batches.patch)
-    return mixed_batches(source, target, settings.share)
+    if data.source is None:
+        return target
+    return mixed_batches(_of_both(data, replace(config.batches, augment_target=False), seed), target, settings.share)
 
 
 def _source_slices(chosen: np.ndarray, matched: np.ndarray, config: PipelineConfig) -> np.ndarray:

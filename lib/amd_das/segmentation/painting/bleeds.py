@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, label
+from scipy.ndimage import binary_dilation, binary_opening, distance_transform_edt, gaussian_filter, label
 
 from amd_das.errors import ConfigError
 from amd_das.segmentation.painting.canvas import (
@@ -32,12 +32,19 @@ _SETTLED: Final = 0.12
 _BREAKS_IN: Final = 0.4
 """Of solid bleeds beside a ventricle: blood is in there too."""
 
+_BESIDE, _BESIDE_PX, _INNER_PX = 0.4, 14.0, 18.0
+"""Of solid bleeds: their middle is so near to a ventricle or basal cistern, as in the thalamus and the caudate; and so
+far from the outside such spaces lie."""
+
 _DENSE: Final = (0.5, 1.0)
 _FAINT: Final = (0.42, 0.6)
 """Which part of the densest pixels of a contusion is blood, least and most: of an ordinary one, and of a faint one."""
 
 _SEEN: Final = 0.4
 """Part of a pixel that must be blood for an expert to see it."""
+
+_ISLAND_PX: Final = (150, 4000)
+"""Pieces of brain that a bleed may fill: smaller ones are slivers beside bone, larger ones a whole fossa."""
 
 _LEAST_PX: Final = 6
 """Smaller spots are not painted: at 1 mm and 5 mm thickness that is 0.03 mL."""
@@ -56,8 +63,12 @@ class BleedConfig:
     faint: float = 0.0
     """Part of the contusions in which a pixel is about half blood at most: some 10 to 35 HU above the tissue."""
 
+    island: float = 0.0
+    """Part of the contusions, where a slice shows the brain in pieces (the poles of its lobes at the skull base), that
+    fill a piece or most of it."""
+
     def __post_init__(self) -> None:
-        for name in ("chance", "contusion", "faint"):
+        for name in ("chance", "contusion", "faint", "island"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"{name} {getattr(self, name)}: expected a chance, 0 to 1")
 
@@ -89,11 +100,11 @@ def _paint_one(
         return image, mask
     canvas = Canvas(image / GREY_PER_HU, mask > 0, brain, rng)
     for _ in range(1 + int(rng.geometric(0.6 if contusion else 0.85) > 1)):
-        _bleed(canvas, contusion=contusion, faint=config.faint)
+        _bleed(canvas, config, contusion=contusion)
     return to_grey(canvas.hu, brain), (canvas.lesion & brain).astype(mask.dtype)
 
 
-def _bleed(canvas: Canvas, *, contusion: bool, faint: float) -> None:
+def _bleed(canvas: Canvas, config: BleedConfig, *, contusion: bool) -> None:
     rng = canvas.rng
     smooth = canvas.smooth()
     fluid = binary_opening(
@@ -101,11 +112,20 @@ def _bleed(canvas: Canvas, *, contusion: bool, faint: float) -> None:
     )  # ventricles and cisterns; narrow sulci are pushed away
     tissue = canvas.brain & ~fluid & ~canvas.lesion & canvas.ordinary(smooth)
     near = canvas.depth < _SURFACE_PX if contusion else canvas.depth > rng.choice([8.0, 18.0])
-    place = canvas.somewhere(tissue & near & ~binary_dilation(fluid, iterations=2))
+    where = tissue & near & ~binary_dilation(fluid, iterations=2)
+    if not contusion and rng.random() < _BESIDE and (deep := fluid & (canvas.depth > _INNER_PX)).any():
+        where &= distance_transform_edt(~deep) < _BESIDE_PX
+    island = _island(canvas) if contusion and rng.random() < config.island else None
+    if island is not None:
+        where &= island
+    place = canvas.somewhere(where)
     if place is None:
         return
-    region = tissue & (_cluster(canvas, place) if contusion else _outline(canvas, place, rough=0.3))
-    part, blood = _share(canvas, region, contusion=contusion, faint=faint)
+    if island is not None:
+        region = tissue & _most_of(canvas, island)
+    else:
+        region = tissue & (_cluster(canvas, place) if contusion else _outline(canvas, place, rough=0.3))
+    part, blood = _share(canvas, region, contusion=contusion, faint=config.faint)
     if blood.sum() < _LEAST_PX:
         return
     mean = rng.uniform(54 if contusion else 50, 90)
@@ -148,6 +168,24 @@ def _break_in(canvas: Canvas, blood: np.ndarray, fluid: np.ndarray, hu: float) -
     wider = int(rng.integers(0, 3))
     space = binary_dilation(space, iterations=wider) if wider else space
     canvas.flood(space & canvas.brain & ~canvas.lesion, hu + rng.normal(0, 4))
+
+
+def _island(canvas: Canvas) -> np.ndarray | None:
+    """(H, W) bool, one of the smaller pieces of brain in the slice; None where it is in one piece."""
+    pieces, count = label(canvas.brain)
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
+    small = [number for number, size in enumerate(sizes, 1) if _ISLAND_PX[0] <= size <= _ISLAND_PX[1]]
+    return pieces == canvas.rng.choice(small) if small else None
+
+
+def _most_of(canvas: Canvas, island: np.ndarray) -> np.ndarray:
+    """A part of a piece of brain, from its third to the whole, with an irregular edge."""
+    rng = canvas.rng
+    rows, columns = canvas.rows - canvas.rows[island].mean(), canvas.columns - canvas.columns[island].mean()
+    angle, size = rng.uniform(0, 2 * np.pi), np.sqrt(island.sum())
+    field = gaussian_filter(rng.standard_normal(island.shape), size / 6)
+    order = (rows * np.cos(angle) + columns * np.sin(angle)) / size + rng.uniform(0.1, 0.5) * field / field.std()
+    return island & (order <= np.quantile(order[island], min(rng.uniform(0.35, 1.1), 1.0)))
 
 
 def _cluster(canvas: Canvas, place: tuple[int, int]) -> np.ndarray:

@@ -14,6 +14,12 @@ _WIDENED: Final = 0.25
 _LEAST_VENTRICLE_PX: Final = 60
 """Less, filled with blood, could not be told from a small bleed in the tissue."""
 
+_CENTRAL_PX: Final = 8.0
+"""So near to the midline, a small one is the third or the fourth."""
+
+_SETTLED, _CLOTTED, _ONE_SIDED = 0.4, 0.15, 0.35
+"""Of blood in ventricles: it has sunk to the back, and then on one side only; or it is a clot with fluid around it."""
+
 _DEEP_PX: Final = 18.0
 """So far from the outside, CSF is in a ventricle or a basal cistern."""
 
@@ -57,6 +63,11 @@ def _falx(canvas: Canvas) -> None:
         if place is not None:
             region = canvas.bar(place, rng.uniform(20, 70), rng.uniform(2, 6), rng.normal(0, 0.9))
             canvas.cover(region, rng.uniform(42, 75), under_lesion=True)
+    if rng.random() < 0.4:  # a sigmoid or transverse sinus at the rim
+        place = canvas.somewhere(canvas.brain & (canvas.depth < 3) & (canvas.rows > canvas.middle[0]))
+        if place is not None:
+            region = canvas.bar(place, rng.uniform(6, 26), rng.uniform(4, 14), rng.uniform(0, np.pi))
+            canvas.cover(region & (canvas.depth < rng.uniform(3, 8)), rng.uniform(42, 78))
 
 
 def _streaks(canvas: Canvas) -> None:
@@ -91,31 +102,50 @@ def _csf_blood(canvas: Canvas) -> None:
     rng = canvas.rng
     dark = canvas.dark() & (canvas.depth > 2)
     dark &= ~binary_dilation(canvas.lesion, iterations=6)  # the dark rim that pseudo-CT often have is no CSF
-    kind = rng.choice(["anywhere", "ventricles", "borrowed"], p=[0.35, 0.35, 0.3])
+    kind = rng.choice(["anywhere", "ventricles", "borrowed"], p=[0.3, 0.4, 0.3])
     if kind == "ventricles":
         space = _ventricles(canvas) & dark
     elif kind == "borrowed":
         space = _borrowed_ventricles(canvas)
     else:
         space = dark
-    if kind != "anywhere" and space.sum() < _LEAST_VENTRICLE_PX:
+    if kind != "anywhere" and not _told_apart(canvas, space, borrowed=kind == "borrowed"):
         kind, space = "anywhere", dark
     place = canvas.somewhere(space)
     if place is None:
         return
-    hu = rng.uniform(42, 80)
-    if kind != "anywhere" and rng.random() < 0.4:  # it has sunk to the back, on one side or both
+    space = _filled(canvas, space, place, ventricle=kind != "anywhere")
+    canvas.flood(space & ~binary_dilation(canvas.lesion, iterations=2), rng.uniform(42, 85))
+
+
+def _filled(canvas: Canvas, space: np.ndarray, place: tuple[int, int], *, ventricle: bool) -> np.ndarray:
+    """The part of a space about a place that blood fills: all of it, what lies lowest, or a clot in it."""
+    rng = canvas.rng
+    settled, clot = (_SETTLED, _SETTLED + _CLOTTED) if ventricle else (0.0, 0.0)
+    drawn = rng.random()
+    if drawn < settled:  # it has sunk to the back, on both sides or on one
         right = canvas.columns > canvas.middle[1]
-        if rng.random() < 0.6:
+        if rng.random() < _ONE_SIDED:
             space = space & (right == right[place])
-        space = space & (canvas.rows >= np.quantile(canvas.rows[space], rng.uniform(0.2, 0.95)))
+        space = space & (canvas.rows >= np.quantile(canvas.rows[space], rng.uniform(0.05, 0.95)))
     else:
         near = np.hypot(canvas.rows - place[0], canvas.columns - place[1])
-        space = space & (near < (rng.uniform(15, 80) if kind == "anywhere" else rng.uniform(12, 70)))
-    wider = rng.integers(0, 2) if kind == "anywhere" else rng.uniform(0, _WIDENED * np.sqrt(space.sum()))
-    if space.any():
-        space = canvas.brain & (distance_transform_edt(~space) <= wider)
-    canvas.flood(space & ~binary_dilation(canvas.lesion, iterations=2), hu)
+        space = space & (near < (rng.uniform(12, 90) if ventricle else rng.uniform(15, 80)))
+    if not space.any():
+        return space
+    if settled <= drawn < clot:  # fluid stays around it
+        inner = distance_transform_edt(space)
+        return inner > rng.uniform(0.5, 0.5 * inner.max())
+    wider = rng.uniform(0, _WIDENED * np.sqrt(space.sum())) if ventricle else rng.integers(0, 2)
+    return canvas.brain & (distance_transform_edt(~space) <= wider)
+
+
+def _told_apart(canvas: Canvas, space: np.ndarray, *, borrowed: bool) -> bool:
+    """Whether a ventricle full of blood can be told from a small bleed: by its size, or as the third or fourth here."""
+    if space.sum() >= _LEAST_VENTRICLE_PX:
+        return True
+    central = space.any() and abs(canvas.columns[space].mean() - canvas.middle[1]) < _CENTRAL_PX
+    return bool(central) and not borrowed
 
 
 def _ventricles(canvas: Canvas) -> np.ndarray:
