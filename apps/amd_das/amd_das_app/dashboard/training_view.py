@@ -35,7 +35,7 @@ TRAINERS: Final[Mapping[str, str]] = {
 """A trainer's name → what it does, in a list."""
 
 HELP: Final[Mapping[str, str]] = {
-    "preset": "shipped: about four hours on two cores; adapt: from the model in use on, with the CT here alone, about an "
+    "preset": "shipped: about four hours on two cores; adapt: from the model in use on, with the CT here alone, an "
     "hour; smoke: minutes, only to see that all works, what it learns is of no use; paper: days, needs a GPU.",
     "device": "Where it computes.",
     "steps": "At most so many; it ends earlier when it gets no better.",
