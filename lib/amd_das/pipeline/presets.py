@@ -95,12 +95,12 @@ def adapt() -> PipelineConfig:
     of the lobes: what earlier rounds confused.
     """
     before = shipped()
-    paint = PaintConfig(bone=0.2, calcium=0.25, falx=0.3, streaks=0.08, subdural=0.3, csf_blood=0.65)
+    paint = PaintConfig(bone=0.2, calcium=0.25, falx=0.3, streaks=0.08, subdural=0.3, settled_blood=0.65, sinus=0.12)
     first = replace(
         before.self_training[-1],
         fit=FitConfig(batch=12, steps=1000, checkpoint_steps=250, validate_steps=1000),
         average=0.998,
-        bleeds=BleedConfig(faint=0.3, island=0.5),
+        bleeds=BleedConfig(faint=0.3, beside=0.4, island=0.5),
         paint=paint,
     )
     second = replace(first, fit=replace(first.fit, steps=1800, validate_steps=1800), average=0.999)

@@ -11,7 +11,7 @@ from amd_das.errors import ConfigError
 from amd_das.segmentation.painting import HEAD_CT, UNPAINTED, PaintConfig, paint
 from amd_das.segmentation.painting.canvas import GREY_PER_HU
 
-CONFOUNDERS = ("bone", "calcium", "falx", "streaks", "subdural", "csf_blood")
+CONFOUNDERS = ("bone", "calcium", "falx", "sinus", "streaks", "subdural", "csf_blood", "settled_blood")
 DARK = 10
 Slices = tuple[np.ndarray, np.ndarray]
 
@@ -106,7 +106,7 @@ def test_blood_in_ventricles_settles_on_both_sides_or_is_a_clot_with_fluid_aroun
     images[0, ventricles.any(0)] = DARK
     kinds = {"level": 0, "both sides": 0, "clot": 0}
     for seed in range(60):
-        after, labels_after = painted((images, labels), replace(UNPAINTED, csf_blood=1.0), seed)
+        after, labels_after = painted((images, labels), replace(UNPAINTED, settled_blood=1.0), seed)
         bright = after[0] > 90
         assert not labels_after.any()
         inside = [bright[side].reshape(60, 20).any(1) for side in ventricles]
@@ -121,11 +121,15 @@ def test_blood_in_ventricles_settles_on_both_sides_or_is_a_clot_with_fluid_aroun
     assert all(count >= 2 for count in kinds.values()), kinds
 
 
-def test_a_narrow_ventricle_lends_nothing_that_would_look_like_a_small_bleed() -> None:
+@pytest.mark.parametrize("name", ["csf_blood", "settled_blood"])
+def test_a_narrow_ventricle_lends_nothing_that_would_look_like_a_small_bleed(name: str) -> None:
     images, labels = disc_slices(2, lesions=0.0, noise=0.0)
     images[0, 117:123, 117:123] = DARK
+    config = replace(UNPAINTED, **{name: 1.0})
     for seed in range(30):
-        assert not (painted((images, labels), replace(UNPAINTED, csf_blood=1.0), seed)[0][1] > 90).any()
+        assert not (painted((images, labels), config, seed)[0][1] > 90).any()
+    own = [(painted((images[:1], labels[:1]), config, seed)[0][0] > 90).any() for seed in range(30)]
+    assert any(own) or name == "csf_blood", "one in the middle may hold blood"
 
 
 def test_the_noise_of_the_scan_goes_on_in_other_blood(slices: Slices) -> None:

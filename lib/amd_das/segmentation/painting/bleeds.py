@@ -32,9 +32,8 @@ _SETTLED: Final = 0.12
 _BREAKS_IN: Final = 0.4
 """Of solid bleeds beside a ventricle: blood is in there too."""
 
-_BESIDE, _BESIDE_PX, _INNER_PX = 0.4, 14.0, 18.0
-"""Of solid bleeds: their middle is so near to a ventricle or basal cistern, as in the thalamus and the caudate; and so
-far from the outside such spaces lie."""
+_BESIDE_PX, _INNER_PX = 14.0, 18.0
+"""A bleed beside a ventricle or basal cistern has its middle so near to it; so far from the outside such spaces lie."""
 
 _DENSE: Final = (0.5, 1.0)
 _FAINT: Final = (0.42, 0.6)
@@ -63,12 +62,15 @@ class BleedConfig:
     faint: float = 0.0
     """Part of the contusions in which a pixel is about half blood at most: some 10 to 35 HU above the tissue."""
 
+    beside: float = 0.0
+    """Part of the solid bleeds that lie beside a ventricle or a basal cistern, as in the thalamus and the caudate."""
+
     island: float = 0.0
     """Part of the contusions, where a slice shows the brain in pieces (the poles of its lobes at the skull base), that
     fill a piece or most of it."""
 
     def __post_init__(self) -> None:
-        for name in ("chance", "contusion", "faint", "island"):
+        for name in ("chance", "contusion", "faint", "beside", "island"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"{name} {getattr(self, name)}: expected a chance, 0 to 1")
 
@@ -113,7 +115,7 @@ def _bleed(canvas: Canvas, config: BleedConfig, *, contusion: bool) -> None:
     tissue = canvas.brain & ~fluid & ~canvas.lesion & canvas.ordinary(smooth)
     near = canvas.depth < _SURFACE_PX if contusion else canvas.depth > rng.choice([8.0, 18.0])
     where = tissue & near & ~binary_dilation(fluid, iterations=2)
-    if not contusion and rng.random() < _BESIDE and (deep := fluid & (canvas.depth > _INNER_PX)).any():
+    if not contusion and rng.random() < config.beside and (deep := fluid & (canvas.depth > _INNER_PX)).any():
         where &= distance_transform_edt(~deep) < _BESIDE_PX
     island = _island(canvas) if contusion and rng.random() < config.island else None
     if island is not None:

@@ -37,6 +37,13 @@ class PaintConfig:
     clot: float = 0.0
     """The lesion's inside is painted as other blood is: otherwise its texture would tell the two apart."""
 
+    settled_blood: float = 0.0
+    """As `csf_blood`, more often on both sides, also in a small third or fourth ventricle, or as a clot with fluid
+    around it."""
+
+    sinus: float = 0.0
+    """A sigmoid or transverse sinus: a bright spot at the rim."""
+
     def __post_init__(self) -> None:
         for item in fields(self):
             if not 0.0 <= getattr(self, item.name) <= 1.0:

@@ -1,6 +1,8 @@
 """What a segmenter takes for a bleed in the brain's tissue and is none: each brush lays one kind over a slice."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -16,9 +18,6 @@ _LEAST_VENTRICLE_PX: Final = 60
 
 _CENTRAL_PX: Final = 8.0
 """So near to the midline, a small one is the third or the fourth."""
-
-_SETTLED, _CLOTTED, _ONE_SIDED = 0.4, 0.15, 0.35
-"""Of blood in ventricles: it has sunk to the back, and then on one side only; or it is a clot with fluid around it."""
 
 _DEEP_PX: Final = 18.0
 """So far from the outside, CSF is in a ventricle or a basal cistern."""
@@ -63,11 +62,14 @@ def _falx(canvas: Canvas) -> None:
         if place is not None:
             region = canvas.bar(place, rng.uniform(20, 70), rng.uniform(2, 6), rng.normal(0, 0.9))
             canvas.cover(region, rng.uniform(42, 75), under_lesion=True)
-    if rng.random() < 0.4:  # a sigmoid or transverse sinus at the rim
-        place = canvas.somewhere(canvas.brain & (canvas.depth < 3) & (canvas.rows > canvas.middle[0]))
-        if place is not None:
-            region = canvas.bar(place, rng.uniform(6, 26), rng.uniform(4, 14), rng.uniform(0, np.pi))
-            canvas.cover(region & (canvas.depth < rng.uniform(3, 8)), rng.uniform(42, 78))
+
+
+def _sinus(canvas: Canvas) -> None:
+    rng = canvas.rng
+    place = canvas.somewhere(canvas.brain & (canvas.depth < 3) & (canvas.rows > canvas.middle[0]))
+    if place is not None:
+        region = canvas.bar(place, rng.uniform(6, 26), rng.uniform(4, 14), rng.uniform(0, np.pi))
+        canvas.cover(region & (canvas.depth < rng.uniform(3, 8)), rng.uniform(42, 78))
 
 
 def _streaks(canvas: Canvas) -> None:
@@ -98,54 +100,110 @@ def _subdural(canvas: Canvas) -> None:
     canvas.flood(canvas.brain & (canvas.depth < thickness), rng.uniform(42, 90))
 
 
-def _csf_blood(canvas: Canvas) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Habit:
+    """How blood lies in CSF; parts are of the slices that receive some (ours)."""
+
+    places: tuple[float, float, float]
+    """Parts: anywhere it is dark; in ventricles; in another slice's ventricles, laid over this slice."""
+
+    settled: float
+    """Of blood in ventricles: it has sunk to the back."""
+
+    one_sided: float
+    """Of settled blood: on one side only."""
+
+    clotted: float
+    """Of blood in ventricles: a clot with fluid around it."""
+
+    central: bool
+    """Small ventricles in the middle are filled too: the third, the fourth."""
+
+    least_free: float
+    """At least this part of the ventricles, in front, stays free of settled blood."""
+
+    reach_px: float
+    """Blood that has not settled reaches at most so far."""
+
+    densest_hu: float
+
+
+_USUAL: Final = _Habit(
+    places=(0.35, 0.35, 0.3),
+    settled=0.4,
+    one_sided=0.6,
+    clotted=0.0,
+    central=False,
+    least_free=0.2,
+    reach_px=70,
+    densest_hu=80,
+)
+_SETTLED: Final = _Habit(
+    places=(0.3, 0.4, 0.3),
+    settled=0.4,
+    one_sided=0.35,
+    clotted=0.15,
+    central=True,
+    least_free=0.05,
+    reach_px=90,
+    densest_hu=85,
+)
+
+
+def _csf_blood(canvas: Canvas, habit: _Habit) -> None:
     rng = canvas.rng
     dark = canvas.dark() & (canvas.depth > 2)
     dark &= ~binary_dilation(canvas.lesion, iterations=6)  # the dark rim that pseudo-CT often have is no CSF
-    kind = rng.choice(["anywhere", "ventricles", "borrowed"], p=[0.3, 0.4, 0.3])
+    kind = rng.choice(["anywhere", "ventricles", "borrowed"], p=habit.places)
     if kind == "ventricles":
         space = _ventricles(canvas) & dark
     elif kind == "borrowed":
         space = _borrowed_ventricles(canvas)
     else:
         space = dark
-    if kind != "anywhere" and not _told_apart(canvas, space, borrowed=kind == "borrowed"):
+    if kind != "anywhere" and not _told_apart(canvas, space, central=habit.central and kind == "ventricles"):
         kind, space = "anywhere", dark
     place = canvas.somewhere(space)
     if place is None:
         return
-    space = _filled(canvas, space, place, ventricle=kind != "anywhere")
-    canvas.flood(space & ~binary_dilation(canvas.lesion, iterations=2), rng.uniform(42, 85))
+    hu = rng.uniform(42, habit.densest_hu)
+    space = _spread(canvas, space, place) if kind == "anywhere" else _in_ventricles(canvas, space, place, habit)
+    canvas.flood(space & ~binary_dilation(canvas.lesion, iterations=2), hu)
 
 
-def _filled(canvas: Canvas, space: np.ndarray, place: tuple[int, int], *, ventricle: bool) -> np.ndarray:
-    """The part of a space about a place that blood fills: all of it, what lies lowest, or a clot in it."""
+def _spread(canvas: Canvas, space: np.ndarray, place: tuple[int, int]) -> np.ndarray:
+    """The part of cisterns and sulci about a place that blood fills."""
+    near = np.hypot(canvas.rows - place[0], canvas.columns - place[1])
+    return _widened(canvas, space & (near < canvas.rng.uniform(15, 80)), canvas.rng.integers(0, 2))
+
+
+def _in_ventricles(canvas: Canvas, space: np.ndarray, place: tuple[int, int], habit: _Habit) -> np.ndarray:
+    """The part of ventricles about a place that blood fills: all that is near, what lies lowest, or a clot."""
     rng = canvas.rng
-    settled, clot = (_SETTLED, _SETTLED + _CLOTTED) if ventricle else (0.0, 0.0)
     drawn = rng.random()
-    if drawn < settled:  # it has sunk to the back, on both sides or on one
+    if drawn < habit.settled:
         right = canvas.columns > canvas.middle[1]
-        if rng.random() < _ONE_SIDED:
+        if rng.random() < habit.one_sided:
             space = space & (right == right[place])
-        space = space & (canvas.rows >= np.quantile(canvas.rows[space], rng.uniform(0.05, 0.95)))
+        space = space & (canvas.rows >= np.quantile(canvas.rows[space], rng.uniform(habit.least_free, 0.95)))
     else:
         near = np.hypot(canvas.rows - place[0], canvas.columns - place[1])
-        space = space & (near < (rng.uniform(12, 90) if ventricle else rng.uniform(15, 80)))
-    if not space.any():
-        return space
-    if settled <= drawn < clot:  # fluid stays around it
+        space = space & (near < rng.uniform(12, habit.reach_px))
+    if habit.settled <= drawn < habit.settled + habit.clotted:
         inner = distance_transform_edt(space)
-        return inner > rng.uniform(0.5, 0.5 * inner.max())
-    wider = rng.uniform(0, _WIDENED * np.sqrt(space.sum())) if ventricle else rng.integers(0, 2)
-    return canvas.brain & (distance_transform_edt(~space) <= wider)
+        return inner > rng.uniform(0.5, max(0.5 * inner.max(), 0.5))
+    return _widened(canvas, space, rng.uniform(0, _WIDENED * np.sqrt(space.sum())))
 
 
-def _told_apart(canvas: Canvas, space: np.ndarray, *, borrowed: bool) -> bool:
-    """Whether a ventricle full of blood can be told from a small bleed: by its size, or as the third or fourth here."""
+def _widened(canvas: Canvas, space: np.ndarray, by_px: float) -> np.ndarray:
+    return canvas.brain & (distance_transform_edt(~space) <= by_px) if space.any() else space
+
+
+def _told_apart(canvas: Canvas, space: np.ndarray, *, central: bool) -> bool:
+    """Whether ventricles full of blood can be told from a small bleed: by their size, or by lying in the middle."""
     if space.sum() >= _LEAST_VENTRICLE_PX:
         return True
-    central = space.any() and abs(canvas.columns[space].mean() - canvas.middle[1]) < _CENTRAL_PX
-    return bool(central) and not borrowed
+    return central and bool(space.any()) and abs(canvas.columns[space].mean() - canvas.middle[1]) < _CENTRAL_PX
 
 
 def _ventricles(canvas: Canvas) -> np.ndarray:
@@ -173,9 +231,11 @@ def _borrowed_ventricles(canvas: Canvas) -> np.ndarray:
 
 
 CONFOUNDERS: Final[dict[str, Callable[[Canvas], None]]] = {
-    "csf_blood": _csf_blood,
+    "csf_blood": partial(_csf_blood, habit=_USUAL),
+    "settled_blood": partial(_csf_blood, habit=_SETTLED),
     "subdural": _subdural,
     "falx": _falx,
+    "sinus": _sinus,
     "calcium": _calcium,
     "bone": _bone,
     "streaks": _streaks,
