@@ -121,6 +121,19 @@ def test_blood_in_ventricles_settles_on_both_sides_or_is_a_clot_with_fluid_aroun
     assert all(count >= 2 for count in kinds.values()), kinds
 
 
+def test_dark_specks_are_noise_and_hold_no_settled_blood() -> None:
+    def bright(side: int) -> int:
+        images, labels = disc_slices(1, lesions=0.0, noise=0.0)
+        for row in range(60, 180, 30):
+            images[0, row : row + side, 80 : 80 + side] = 10
+        return sum(
+            (painted((images, labels), replace(UNPAINTED, settled_blood=1.0), n)[0] > 90).any() for n in range(9)
+        )
+
+    assert bright(5) == 0
+    assert bright(9) >= 5
+
+
 @pytest.mark.parametrize("name", ["csf_blood", "settled_blood"])
 def test_a_narrow_ventricle_lends_nothing_that_would_look_like_a_small_bleed(name: str) -> None:
     images, labels = disc_slices(2, lesions=0.0, noise=0.0)

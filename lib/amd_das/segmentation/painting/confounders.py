@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import affine_transform, binary_dilation, binary_opening, distance_transform_edt
+from scipy.ndimage import affine_transform, binary_dilation, binary_opening, distance_transform_edt, label
 
 from amd_das.segmentation.painting.canvas import Canvas, blank
 
@@ -122,6 +122,9 @@ class _Habit:
     least_free: float
     """At least this part of the ventricles, in front, stays free of settled blood."""
 
+    least_px: int
+    """Darkness of fewer pixels is noise, not CSF: blood there would look like a small bleed."""
+
     reach_px: float
     """Blood that has not settled reaches at most so far."""
 
@@ -135,6 +138,7 @@ _USUAL: Final = _Habit(
     clotted=0.0,
     central=False,
     least_free=0.2,
+    least_px=1,
     reach_px=70,
     densest_hu=80,
 )
@@ -145,6 +149,7 @@ _SETTLED: Final = _Habit(
     clotted=0.15,
     central=True,
     least_free=0.05,
+    least_px=25,
     reach_px=90,
     densest_hu=85,
 )
@@ -154,11 +159,12 @@ def _csf_blood(canvas: Canvas, habit: _Habit) -> None:
     rng = canvas.rng
     dark = canvas.dark() & (canvas.depth > 2)
     dark &= ~binary_dilation(canvas.lesion, iterations=6)  # the dark rim that pseudo-CT often have is no CSF
+    dark = _of_size(dark, habit.least_px)
     kind = rng.choice(["anywhere", "ventricles", "borrowed"], p=habit.places)
     if kind == "ventricles":
         space = _ventricles(canvas) & dark
     elif kind == "borrowed":
-        space = _borrowed_ventricles(canvas)
+        space = _of_size(_borrowed_ventricles(canvas), habit.least_px)
     else:
         space = dark
     if kind != "anywhere" and not _told_apart(canvas, space, central=habit.central and kind == "ventricles"):
@@ -197,6 +203,12 @@ def _in_ventricles(canvas: Canvas, space: np.ndarray, place: tuple[int, int], ha
 
 def _widened(canvas: Canvas, space: np.ndarray, by_px: float) -> np.ndarray:
     return canvas.brain & (distance_transform_edt(~space) <= by_px) if space.any() else space
+
+
+def _of_size(mask: np.ndarray, least_px: int) -> np.ndarray:
+    """(H, W) bool without pieces of fewer pixels."""
+    pieces, count = label(mask)
+    return (np.bincount(pieces.ravel(), minlength=count + 1) >= least_px)[pieces] & mask
 
 
 def _told_apart(canvas: Canvas, space: np.ndarray, *, central: bool) -> bool:
