@@ -89,7 +89,7 @@ def shipped() -> PipelineConfig:
 
 
 def adapt() -> PipelineConfig:
-    """From the model in use on, with CT alone: no label and no MRI. An hour or two on two cores.
+    """From the model in use on, with CT alone: no label and no MRI. About an hour on two cores.
 
     More blood is painted where it is no lesion, in ventricles above all, and bleeds beside ventricles and in the poles
     of the lobes: what earlier rounds confused.

@@ -15,6 +15,7 @@ from amd_das.errors import ConfigError
 from amd_das.segmentation.painting.canvas import (
     BLOOD_EDGE_PX,
     CSF_BELOW_HU,
+    DEEP_PX,
     GREY_PER_HU,
     Canvas,
     brain_of,
@@ -32,8 +33,8 @@ _SETTLED: Final = 0.12
 _BREAKS_IN: Final = 0.4
 """Of solid bleeds beside a ventricle: blood is in there too."""
 
-_BESIDE_PX, _INNER_PX = 14.0, 18.0
-"""A bleed beside a ventricle or basal cistern has its middle so near to it; so far from the outside such spaces lie."""
+_BESIDE_PX: Final = 14.0
+"""A bleed beside a ventricle or a basal cistern has its middle so near to it."""
 
 _DENSE: Final = (0.5, 1.0)
 _FAINT: Final = (0.42, 0.6)
@@ -115,7 +116,7 @@ def _bleed(canvas: Canvas, config: BleedConfig, *, contusion: bool) -> None:
     tissue = canvas.brain & ~fluid & ~canvas.lesion & canvas.ordinary(smooth)
     near = canvas.depth < _SURFACE_PX if contusion else canvas.depth > rng.choice([8.0, 18.0])
     where = tissue & near & ~binary_dilation(fluid, iterations=2)
-    if not contusion and rng.random() < config.beside and (deep := fluid & (canvas.depth > _INNER_PX)).any():
+    if not contusion and rng.random() < config.beside and (deep := fluid & (canvas.depth > DEEP_PX)).any():
         where &= distance_transform_edt(~deep) < _BESIDE_PX
     island = _island(canvas) if contusion and rng.random() < config.island else None
     if island is not None:

@@ -9,6 +9,9 @@ GREY_PER_HU: Final = 2.55
 """Grey values of a slice store per HU."""
 
 CSF_BELOW_HU: Final = 15.0
+DEEP_PX: Final = 18.0
+"""So far from the outside, CSF is in a ventricle or a basal cistern."""
+
 _BRIGHT_BY_HU: Final = 12.0
 """Grey matter is at most so much brighter than the whole brain."""
 

@@ -1,14 +1,14 @@
 """What a segmenter takes for a bleed in the brain's tissue and is none: each brush lays one kind over a slice."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 import numpy as np
 from scipy.ndimage import affine_transform, binary_dilation, binary_opening, distance_transform_edt, label
 
-from amd_das.segmentation.painting.canvas import Canvas, blank
+from amd_das.segmentation.painting.canvas import DEEP_PX, Canvas, blank
 
 _WIDENED: Final = 0.25
 """Blood widens a ventricle by so much of its size at most, on each side."""
@@ -18,9 +18,6 @@ _LEAST_VENTRICLE_PX: Final = 60
 
 _CENTRAL_PX: Final = 8.0
 """So near to the midline, a small one is the third or the fourth."""
-
-_DEEP_PX: Final = 18.0
-"""So far from the outside, CSF is in a ventricle or a basal cistern."""
 
 
 def _bone(canvas: Canvas) -> None:
@@ -142,9 +139,9 @@ _USUAL: Final = _Habit(
     reach_px=70,
     densest_hu=80,
 )
-_SETTLED: Final = _Habit(
+_SETTLED: Final = replace(
+    _USUAL,
     places=(0.3, 0.4, 0.3),
-    settled=0.4,
     one_sided=0.35,
     clotted=0.15,
     central=True,
@@ -179,8 +176,7 @@ def _csf_blood(canvas: Canvas, habit: _Habit) -> None:
 
 def _spread(canvas: Canvas, space: np.ndarray, place: tuple[int, int]) -> np.ndarray:
     """The part of cisterns and sulci about a place that blood fills."""
-    near = np.hypot(canvas.rows - place[0], canvas.columns - place[1])
-    return _widened(canvas, space & (near < canvas.rng.uniform(15, 80)), canvas.rng.integers(0, 2))
+    return _widened(canvas, space & _about(canvas, place, canvas.rng.uniform(15, 80)), canvas.rng.integers(0, 2))
 
 
 def _in_ventricles(canvas: Canvas, space: np.ndarray, place: tuple[int, int], habit: _Habit) -> np.ndarray:
@@ -193,12 +189,15 @@ def _in_ventricles(canvas: Canvas, space: np.ndarray, place: tuple[int, int], ha
             space = space & (right == right[place])
         space = space & (canvas.rows >= np.quantile(canvas.rows[space], rng.uniform(habit.least_free, 0.95)))
     else:
-        near = np.hypot(canvas.rows - place[0], canvas.columns - place[1])
-        space = space & (near < rng.uniform(12, habit.reach_px))
+        space = space & _about(canvas, place, rng.uniform(12, habit.reach_px))
     if habit.settled <= drawn < habit.settled + habit.clotted:
         inner = distance_transform_edt(space)
         return inner > rng.uniform(0.5, max(0.5 * inner.max(), 0.5))
     return _widened(canvas, space, rng.uniform(0, _WIDENED * np.sqrt(space.sum())))
+
+
+def _about(canvas: Canvas, place: tuple[int, int], reach_px: float) -> np.ndarray:
+    return np.hypot(canvas.rows - place[0], canvas.columns - place[1]) < reach_px
 
 
 def _widened(canvas: Canvas, space: np.ndarray, by_px: float) -> np.ndarray:
@@ -220,7 +219,7 @@ def _told_apart(canvas: Canvas, space: np.ndarray, *, central: bool) -> bool:
 
 def _ventricles(canvas: Canvas) -> np.ndarray:
     """(H, W) bool, those of a slice; and its basal cisterns."""
-    return binary_opening(canvas.dark() & (canvas.depth > _DEEP_PX))
+    return binary_opening(canvas.dark() & (canvas.depth > DEEP_PX))
 
 
 def _borrowed_ventricles(canvas: Canvas) -> np.ndarray:
@@ -237,7 +236,7 @@ def _borrowed_ventricles(canvas: Canvas) -> np.ndarray:
     return (
         (space > 0)
         & canvas.ordinary(canvas.smooth())
-        & (canvas.depth > _DEEP_PX / 2)
+        & (canvas.depth > DEEP_PX / 2)
         & ~binary_dilation(canvas.lesion, iterations=3)
     )
 
