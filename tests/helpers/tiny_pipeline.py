@@ -30,6 +30,7 @@ def tiny_pipeline() -> PipelineConfig:
     return replace(
         config,
         name="tiny",
+        for_use=True,
         prepare=PrepareConfig(least_slices=4, source_slices=(40, 110)),
         synthesis=replace(config.synthesis, segmenter=TINY, generator=GeneratorConfig(channels=2, layers=1)),
         pairs=PairConfig(crop=64),

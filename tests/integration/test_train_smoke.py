@@ -106,8 +106,10 @@ def test_smoke_training_survives_a_stop_and_a_kill_and_its_model_serves(folder: 
         stats = info["train_stats"]["amd_das"]
         assert (stats["epoch"], stats["total_epochs"], stats["status"]) == (100, 100, "DONE")
 
-        version = seen[-1]["progress"]["version"]
-        assert version == models.current_version(folder / "model") != before
+        (version,) = set(models.list_versions(folder / "model")) - {before}
+        assert models.current_version(folder / "model") == before != version, "weights of no use were put to use"
+        assert "not published" in seen[-1]["details"][-1]
+        assert server.request("POST", f"/models/{version}/use").status_code == 200
         deadline = time.monotonic() + 30
         while (answer := server.infer(image=ids[0])).json()["model"]["version"] != version:
             assert answer.status_code == 200, answer.text

@@ -83,6 +83,10 @@ class PipelineConfig:
     seed: int = 0
     """Of everything drawn."""
 
+    for_use: bool = True
+    """Whether the version made is put to use; False where it is made to see every step work, and is kept beside the one
+    in use. With none in use it is put to use all the same."""
+
     def __post_init__(self) -> None:
         if min(self.source_heads, self.target_heads) < 2:
             raise ConfigError(

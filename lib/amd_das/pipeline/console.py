@@ -16,7 +16,7 @@ from amd_das.errors import AmdDasError, TrainingStopped
 from amd_das.pacs.config import PacsConfig
 from amd_das.pipeline.presets import preset
 from amd_das.pipeline.progress_file import ProgressFile
-from amd_das.pipeline.run import run
+from amd_das.pipeline.run import PipelineResult, run
 from amd_das.pipeline.steps import PipelineCallback, PipelineProgress
 from amd_das.training.progress import StopCheck
 
@@ -62,7 +62,7 @@ def run_in_terminal(
             progress=tell,
             should_stop=should_stop,
         ),
-        lambda result: Ending(version=result.version),
+        lambda result: Ending(note=_outcome(result)) if result.kept else Ending(version=result.version),
         progress_file,
     )
     if result is None:
@@ -70,8 +70,13 @@ def run_in_terminal(
     for step, made in result.steps.items():
         sys.stdout.write(f"{step:16} {'made' if made.fresh else 'up to date'}  {made.folder}\n")
     if result.version:
-        sys.stdout.write(f"published {result.version}. {RESEARCH_NOTICE}\n")
+        sys.stdout.write(f"{_outcome(result)}. {RESEARCH_NOTICE}\n")
     return DONE
+
+
+def _outcome(result: PipelineResult) -> str:
+    """What came of a run that has made a version."""
+    return f"kept {result.version}, not published: {result.kept}" if result.kept else f"published {result.version}"
 
 
 @dataclass(frozen=True, kw_only=True)

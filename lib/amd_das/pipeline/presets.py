@@ -118,6 +118,7 @@ def smoke() -> PipelineConfig:
     tiny = FcnConfig.narrowed(8)
     return PipelineConfig(
         name="smoke",
+        for_use=False,
         source_heads=4,
         target_heads=4,
         prepare=PrepareConfig(every=2),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from amd_das.model_card import inherited, model_card, used
-from amd_das.models import ModelInfo, save_version
+from amd_das.models import CURRENT, ModelInfo, save_version
 from amd_das.networks.fcn import Fcn
 from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.steps import StepResult
@@ -26,8 +26,8 @@ def publish(
     stores: Mapping[str, SliceStore],
     model_dir: Path,
     before: ModelInfo | None = None,
-) -> ModelInfo:
-    """Write the network as a version and put it to use; everything about the run goes with it.
+) -> tuple[ModelInfo, str]:
+    """Write the network as a version and, where the run was made for that, put it to use; all about it goes with it.
 
     Args:
         network: what was chosen.
@@ -36,6 +36,9 @@ def publish(
         stores: slices of "source" and "target"; of the target alone where the run went on from a version.
         model_dir: receives the version.
         before: the version that the run went on from, whose data remain.
+
+    Returns:
+        The version, and why it is not in use; "" where it is.
     """
     trained = [result.summary for result in done.values() if "seconds" in result.summary]
     last = trained[-1]
@@ -60,10 +63,20 @@ def publish(
         "steps": {name: result.key for name, result in done.items()},
         "config": asdict(config),
     }
-    metrics = {name: round(value, 4) for name, value in last["best"].items()}
-    return save_version(
-        model_dir, network, training=record, metrics=metrics, card=lambda info: model_card(info, network.config)
+    metrics: dict[str, Any] = {name: round(value, 4) for name, value in last["best"].items()}
+    kept = ""
+    if not config.for_use and (model_dir / CURRENT).exists():
+        kept = f"weights of the preset {config.name!r} are of no use beyond seeing every step work"
+        metrics |= {"published": False, "reason": kept}
+    info = save_version(
+        model_dir,
+        network,
+        training=record,
+        metrics=metrics,
+        card=lambda info: model_card(info, network.config),
+        make_current=not kept,
     )
+    return info, kept
 
 
 def _used(store: SliceStore, domain: str, config: PipelineConfig) -> list[dict[str, Any]]:

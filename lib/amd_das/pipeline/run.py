@@ -55,7 +55,10 @@ class PipelineResult:
     """Those that were run or found up to date, in order."""
 
     version: str | None
-    """The published model version; None where the run ended before publication."""
+    """The model version made; None where the run ended before publication."""
+
+    kept: str = ""
+    """Why that version was not put to use; "" where it was."""
 
 
 def check(
@@ -173,5 +176,7 @@ def run(
             if stopping():
                 raise TrainingStopped(f"stopped before {name}; start again to continue")
             done[name] = runner.run(plan[name]())
-    ending = done.get("publication")
-    return PipelineResult(steps=done, version=str(ending.summary["version"]) if ending else None)
+    if "publication" not in done:
+        return PipelineResult(steps=done, version=None)
+    summary = done["publication"].summary
+    return PipelineResult(steps=done, version=str(summary["version"]), kept=str(summary.get("kept", "")))

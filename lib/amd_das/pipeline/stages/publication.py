@@ -1,4 +1,4 @@
-"""The last step: what was trained becomes the model in use."""
+"""The last step: what was trained becomes a version of the model."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,15 +13,15 @@ from amd_das.segmentation.selection import best_weights
 
 
 def publication(context: Context, done: Done, model_dir: Path) -> Step:
-    """The chosen network as a version of the model, put to use."""
+    """The chosen network as a version of the model; put to use, or kept with the reason."""
 
     def make(output: Path, report: Report) -> Mapping[str, Any]:
         network = Fcn(context.config.segmentation.network)
         network.load_state_dict(best_weights(done[last_trained(done)].folder))
         stores = {name: store_of(done, name) for name in ("source", "target") if name in done}
         before = context.published.info if context.published else None
-        info = publish(network, context.config, done, stores, model_dir, before)
-        return {"version": info.version}
+        info, kept = publish(network, context.config, done, stores, model_dir, before)
+        return {"version": info.version, "kept": kept}
 
     return Step(
         name="publication",
