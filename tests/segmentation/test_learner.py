@@ -143,6 +143,22 @@ def test_losses_are_what_they_are_called() -> None:
     assert 0 < losses["dice"] < 1
 
 
+def test_the_dice_loss_may_weigh_slices_alike_and_leaves_those_without_lesion_out() -> None:
+    config = replace(CONFIG, adversarial_weight=0.0, dice_weight=1.0)
+    whole, half, alike = (a_learner(replace(config, dice_by_slice=part))._dice for part in (0.0, 0.5, 1.0))
+    label = torch.zeros(3, 1, 32, 32)
+    label[0, :, :20, :20] = 1  # found
+    label[1, :, :3, :3] = 1  # missed
+    logits = torch.full(label.shape, -20.0)
+    logits[0][label[0] > 0] = 20.0
+    logits[2, :, :9, :9] = 20.0  # found where nothing is
+    assert whole(logits, label).item() == pytest.approx(1 - 2 * 400 / (400 + 400 + 9 + 81), abs=1e-4)
+    assert alike(logits, label).item() == pytest.approx((0 + 1 - 1 / 10) / 2, abs=1e-4)
+    assert half(logits, label) == pytest.approx((whole(logits, label).item() + alike(logits, label).item()) / 2)
+    nothing = torch.zeros_like(label)
+    assert alike(logits, nothing).item() == whole(logits, nothing).item()
+
+
 def test_the_sources_statistics_are_left_alone_by_the_target() -> None:
     alone, adapted = a_learner(replace(CONFIG, adversarial_weight=0.0)), a_learner()
     for learner in (alone, adapted):

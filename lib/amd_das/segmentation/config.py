@@ -57,6 +57,10 @@ class AdaptationConfig:
     dice_weight: float = 0.0
     """Of a Dice loss on the source, over the batch as a whole (ours, for small lesions; paper: none)."""
 
+    dice_by_slice: float = 0.0
+    """Part of the Dice loss that is the mean over slices with lesion, so that the smallest counts as much as the
+    largest (ours)."""
+
     statistics: Statistics = "source"
     """What batch normalisation is by. "source" (authors' code): the source's batches; the target is seen by their
     running averages. "both" (ours): each batch of both domains together, so that training and use are alike."""
@@ -80,6 +84,8 @@ class AdaptationConfig:
         for name in ("warm_up", "average", "momentum"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"{name} {getattr(self, name)}: expected 0 or more and below 1")
+        if not 0.0 <= self.dice_by_slice <= 1.0:
+            raise ConfigError(f"dice_by_slice {self.dice_by_slice}: expected a part, 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,7 +76,8 @@ class AdaptationLearner(Learner):
             self.optimisers[f"discriminator_{name}"] = Adam(
                 discriminator.parameters(), lr=config.discriminator_learning_rate, betas=config.discriminator_betas
             )
-        self._dice = DiceLoss(sigmoid=True, batch=True)
+        self._whole_dice = DiceLoss(sigmoid=True, batch=True)
+        self._slice_dice = DiceLoss(sigmoid=True, smooth_nr=1.0, smooth_dr=1.0)
         self._last: dict[str, Tensor] = {}
 
     @property
@@ -162,6 +163,14 @@ class AdaptationLearner(Learner):
                 loss = loss + self.config.adversarial_weight * losses["adversarial"]
             update(self.optimisers["fcn"], loss, clip_norm=self.config.clip_norm)
         return {name: value.item() for name, value in losses.items()}
+
+    def _dice(self, logits: Tensor, label: Tensor) -> Tensor:
+        """(N, 1, H, W) twice → scalar: over the batch as a whole, and the mean over slices with lesion."""
+        loss: Tensor = self._whole_dice(logits, label)
+        part, shown = self.config.dice_by_slice, label.flatten(1).any(1)
+        if part and shown.any():
+            loss = (1 - part) * loss + part * self._slice_dice(logits[shown], label[shown])
+        return loss
 
     def _update_discriminators(self, source: _Seen, target: _Seen) -> dict[str, float]:
         """L_D on maps of both domains as the FCN made them before its update, equation 21."""

@@ -47,6 +47,9 @@ class SelfTrainingConfig:
     average: float = 0.998
     """Decay of the running average of the FCN, which is what is kept; 0: none."""
 
+    dice_by_slice: float = 0.0
+    """See :class:`AdaptationConfig`: more finds more of the small bleeds, and more that is none."""
+
     share: float = 0.5
     """Part of a batch that is target."""
 
@@ -81,6 +84,7 @@ class SelfTrainingConfig:
             warm_up=0.0,
             decay=self.decay,
             average=self.average,
+            dice_by_slice=self.dice_by_slice,
         )
 
 

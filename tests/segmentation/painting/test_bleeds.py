@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from helpers.disc_slices import disc_slices
-from scipy.ndimage import binary_dilation, distance_transform_edt
+from scipy.ndimage import binary_dilation, distance_transform_edt, find_objects, label
 
 from amd_das.errors import ConfigError
 from amd_das.segmentation.painting import BleedConfig, add_bleeds
@@ -110,6 +110,16 @@ def test_solid_bleeds_may_lie_beside_ventricles(slices: Slices) -> None:
     assert distance(1.0) < 0.6 * distance(0.0)
 
 
+def test_small_bleeds_are_a_few_millimetres_long(slices: Slices) -> None:
+    def lengths(share: float) -> list[int]:
+        _, labels = painted(slices, BleedConfig(chance=1.0, contusion=0.0, small=share), seed=1)
+        pieces = [found for mask in labels for found in find_objects(label(mask)[0])]
+        return [max(part.stop - part.start for part in piece) for piece in pieces]
+
+    assert max(lengths(1.0)) <= 20, "14 and its rough edge"
+    assert np.median(lengths(1.0)) < np.median(lengths(0.0))
+
+
 def test_the_noise_of_the_scan_goes_on_in_what_is_painted() -> None:
     def spread(noise: float) -> float:
         images, labels = painted(disc_slices(12, lesions=0.0, noise=noise), BleedConfig(chance=1.0, contusion=0.0))
@@ -138,6 +148,15 @@ def test_the_outside_stays_outside_and_the_same_seed_paints_the_same(slices: Sli
     assert not first[1][slices[0] == 0].any()
     assert all(np.array_equal(one, two) for one, two in zip(first, second, strict=True))
     assert not np.array_equal(first[0], other[0])
+
+
+def test_a_head_is_painted_alike_wherever_it_lies_in_the_slice(slices: Slices) -> None:
+    def moved(batch: np.ndarray) -> np.ndarray:
+        return np.roll(batch, (-9, 14), axis=(1, 2))
+
+    here, there = painted(slices), painted((moved(slices[0]), moved(slices[1])))
+    assert here[1].any()
+    assert all(np.array_equal(moved(one), other) for one, other in zip(here, there, strict=True))
 
 
 def test_a_sliver_of_brain_is_left_alone() -> None:

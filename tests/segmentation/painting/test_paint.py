@@ -197,6 +197,16 @@ def test_the_same_seed_paints_the_same(slices: Slices) -> None:
     assert not np.array_equal(first, other)
 
 
+def test_a_head_is_painted_alike_wherever_it_lies_in_the_slice(slices: Slices) -> None:
+    def moved(batch: np.ndarray) -> np.ndarray:
+        return np.roll(batch, (-9, 14), axis=(1, 2))
+
+    config = PaintConfig(**{item.name: 0.5 for item in fields(PaintConfig)})
+    here, there = painted(slices, config), painted((moved(slices[0]), moved(slices[1])), config)
+    assert not np.array_equal(here[0], slices[0])
+    assert all(np.array_equal(moved(one), other) for one, other in zip(here, there, strict=True))
+
+
 def test_slivers_of_brain_and_empty_slices_are_left_alone() -> None:
     images, labels = np.zeros((2, 64, 64), np.uint8), np.zeros((2, 64, 64), np.uint8)
     images[1, 30:34, 30:34] = 80

@@ -19,6 +19,8 @@ from amd_das.segmentation.painting.canvas import (
     GREY_PER_HU,
     Canvas,
     brain_of,
+    frame_of,
+    put_back,
     texture,
     thickness,
     to_grey,
@@ -43,6 +45,9 @@ _FAINT: Final = (0.42, 0.6)
 _SEEN: Final = 0.4
 """Part of a pixel that must be blood for an expert to see it."""
 
+_SMALL_PX: Final = (4.0, 14.0)
+"""So long is a small bleed."""
+
 _ISLAND_PX: Final = (150, 4000)
 """Pieces of brain that a bleed may fill: smaller ones are slivers beside bone, larger ones a whole fossa."""
 
@@ -66,12 +71,15 @@ class BleedConfig:
     beside: float = 0.0
     """Part of the solid bleeds that lie beside a ventricle or a basal cistern, as in the thalamus and the caudate."""
 
+    small: float = 0.0
+    """Part of the outlines that are a few millimetres long."""
+
     island: float = 0.0
     """Part of the contusions, where a slice shows the brain in pieces (the poles of its lobes at the skull base), that
     fill a piece or most of it."""
 
     def __post_init__(self) -> None:
-        for name in ("chance", "contusion", "faint", "beside", "island"):
+        for name in ("chance", "contusion", "faint", "beside", "small", "island"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"{name} {getattr(self, name)}: expected a chance, 0 to 1")
 
@@ -90,8 +98,10 @@ def add_bleeds(
     Returns:
         New arrays of the same shapes and dtypes.
     """
-    painted = [_paint_one(image, mask, config, rng) for image, mask in zip(images, labels, strict=True)]
-    return np.stack([image for image, _ in painted]), np.stack([mask for _, mask in painted])
+    frame = frame_of(images)
+    painted = [_paint_one(image, mask, config, rng) for image, mask in zip(images[frame], labels[frame], strict=True)]
+    changed, lesions = zip(*painted, strict=True)
+    return put_back(images, frame, changed), put_back(labels, frame, lesions)
 
 
 def _paint_one(
@@ -127,7 +137,7 @@ def _bleed(canvas: Canvas, config: BleedConfig, *, contusion: bool) -> None:
     if island is not None:
         region = tissue & _most_of(canvas, island)
     else:
-        region = tissue & (_cluster(canvas, place) if contusion else _outline(canvas, place, rough=0.3))
+        region = tissue & (_cluster if contusion else _solid)(canvas, place, config.small)
     part, blood = _share(canvas, region, contusion=contusion, faint=config.faint)
     if blood.sum() < _LEAST_PX:
         return
@@ -191,20 +201,28 @@ def _most_of(canvas: Canvas, island: np.ndarray) -> np.ndarray:
     return island & (order <= np.quantile(order[island], min(rng.uniform(0.35, 1.1), 1.0)))
 
 
-def _cluster(canvas: Canvas, place: tuple[int, int]) -> np.ndarray:
+def _solid(canvas: Canvas, place: tuple[int, int], small: float) -> np.ndarray:
+    """One region about a place."""
+    return _outline(canvas, place, rough=0.3, longest=75, small=small)
+
+
+def _cluster(canvas: Canvas, place: tuple[int, int], small: float) -> np.ndarray:
     """Some regions near a place, most of them one."""
     rng = canvas.rng
-    region = _outline(canvas, place, rough=0.48, longest=40)
+    region = _outline(canvas, place, rough=0.48, longest=40, small=small)
     for _ in range(min(rng.geometric(0.5) - 1, 4)):
         row, column = place + rng.normal(0, rng.uniform(4, 16), 2)
-        region = region | _outline(canvas, (int(row), int(column)), rough=0.48, longest=40)
+        region = region | _outline(canvas, (int(row), int(column)), rough=0.48, longest=40, small=small)
     return region
 
 
-def _outline(canvas: Canvas, place: tuple[int, int], *, rough: float, longest: float = 75) -> np.ndarray:
+def _outline(canvas: Canvas, place: tuple[int, int], *, rough: float, longest: float, small: float) -> np.ndarray:
     """A region about a place with an irregular edge, at most so rough and long (pixels); most are small."""
     rng = canvas.rng
-    length = 2 * float(np.exp(rng.normal(2.1, 0.65))) if rng.random() < 0.8 else rng.uniform(20, longest)
+    if small and rng.random() < small:
+        length = rng.uniform(*_SMALL_PX)
+    else:
+        length = 2 * float(np.exp(rng.normal(2.1, 0.65))) if rng.random() < 0.8 else rng.uniform(20, longest)
     width = length * rng.uniform(0.45, 1.0)
     bumps = sum(
         weight * field / field.std()

@@ -1,5 +1,6 @@
 """One slice that is being painted, and what every brush needs."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -30,6 +31,12 @@ _THIN_SHARE: Final = (0.55, 1.0)
 _GRAIN_SPREADS: Final = 2.5
 """What differs from its surroundings by more of the noise's spread is anatomy."""
 
+_MARGIN_PX: Final = 6
+"""Beyond the brain, so that nothing painted at its edge ends at the frame's."""
+
+Frame = tuple[slice, slice, slice]
+"""Of a batch: all slices, some rows and columns."""
+
 _LEAST_BRAIN_PX: Final = 500
 """A tip of the brain has room for nothing."""
 
@@ -43,6 +50,26 @@ def texture(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 def thickness(rng: np.random.Generator) -> float:
     """What part of a pixel inside blood is blood, 0 to 1."""
     return rng.uniform(*_THIN_SHARE) if rng.random() < _THIN else 1.0
+
+
+def frame_of(images: np.ndarray) -> Frame:
+    """The part of a batch (N, H, W) that holds all its brain, and some around: painting takes time by the area."""
+    shown = images.any(0)
+    if not shown.any():
+        return slice(None), slice(None), slice(None)
+    rows, columns = (np.flatnonzero(shown.any(axis)) for axis in (1, 0))
+    return slice(None), _about(rows), _about(columns)
+
+
+def _about(places: np.ndarray) -> slice:
+    return slice(max(int(places[0]) - _MARGIN_PX, 0), int(places[-1]) + _MARGIN_PX + 1)
+
+
+def put_back(batch: np.ndarray, frame: Frame, painted: Sequence[np.ndarray]) -> np.ndarray:
+    """A new batch like ``batch`` with the slices painted in its frame."""
+    changed = batch.copy()
+    changed[frame] = np.stack(painted)
+    return changed
 
 
 def brain_of(image: np.ndarray) -> np.ndarray | None:

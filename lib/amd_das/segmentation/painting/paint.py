@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from amd_das.segmentation.painting.canvas import GREY_PER_HU, Canvas, brain_of, to_grey
+from amd_das.segmentation.painting.canvas import GREY_PER_HU, Canvas, brain_of, frame_of, put_back, to_grey
 from amd_das.segmentation.painting.config import UNPAINTED, PaintConfig
 from amd_das.segmentation.painting.confounders import CONFOUNDERS
 from amd_das.segmentation.painting.lesions import change_lesion
@@ -26,12 +26,15 @@ def paint(
     """
     if config == UNPAINTED:
         return images, labels
-    lenders = np.roll(images, 1, axis=0)
+    frame = frame_of(images)
+    shown = images[frame]
+    lenders = np.roll(shown, 1, axis=0)
     painted = [
         _paint_one(image, mask, lender, config, rng)
-        for image, mask, lender in zip(images, labels, lenders, strict=True)
+        for image, mask, lender in zip(shown, labels[frame], lenders, strict=True)
     ]
-    return np.stack([image for image, _ in painted]), np.stack([mask for _, mask in painted])
+    changed, lesions = zip(*painted, strict=True)
+    return put_back(images, frame, changed), put_back(labels, frame, lesions)
 
 
 def _paint_one(
