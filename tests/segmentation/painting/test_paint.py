@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 from helpers.disc_slices import disc_slices
-from scipy.ndimage import binary_erosion, distance_transform_edt, label
+from scipy.ndimage import binary_erosion, binary_fill_holes, binary_opening, distance_transform_edt, label
 
 from amd_das.errors import ConfigError
 from amd_das.segmentation.painting import HEAD_CT, UNPAINTED, PaintConfig, paint
@@ -119,6 +119,19 @@ def test_blood_in_ventricles_settles_on_both_sides_or_is_a_clot_with_fluid_aroun
         rim = ventricles.any(0) & ~binary_erosion(ventricles.any(0), iterations=2)
         kinds["clot"] += bool(bright.sum() > 30 and not bright[rim].any())
     assert all(count >= 2 for count in kinds.values()), kinds
+
+
+def test_an_infarct_is_dark_with_living_islands_and_spares_lesion_and_csf(slices: Slices) -> None:
+    images, labels = painted(slices, replace(UNPAINTED, infarct=1.0), seed=1)
+    darker = slices[0].astype(int) - images
+    assert np.array_equal(labels, slices[1])
+    assert (np.abs(darker[labels > 0]) <= 1).all()
+    fluid = np.stack([binary_erosion(image == DARK, iterations=2) for image in slices[0]])
+    assert fluid.any() and (np.abs(darker[fluid]) <= 1).all()
+    assert (images[slices[0] > 0] >= 1).all() and not (darker < -1).any(), "nothing gets brighter"
+    dead = [binary_opening(one > 4, iterations=2) for one in darker]
+    assert sum(one.sum() > 60 for one in dead) >= 4
+    assert any((binary_fill_holes(one) & ~one).sum() > 20 for one in dead), "what lives in it is as bright as before"
 
 
 def test_dark_specks_are_noise_and_hold_no_settled_blood() -> None:

@@ -44,6 +44,9 @@ class PaintConfig:
     sinus: float = 0.0
     """A sigmoid or transverse sinus: a bright spot at the rim."""
 
+    infarct: float = 0.0
+    """A territory of dead tissue, dark, in which islands of cortex look brighter than they are."""
+
     def __post_init__(self) -> None:
         for item in fields(self):
             if not 0.0 <= getattr(self, item.name) <= 1.0:

@@ -6,15 +6,28 @@ from functools import partial
 from typing import Final
 
 import numpy as np
-from scipy.ndimage import affine_transform, binary_dilation, binary_opening, distance_transform_edt, label
+from scipy.ndimage import (
+    affine_transform,
+    binary_dilation,
+    binary_opening,
+    distance_transform_edt,
+    gaussian_filter,
+    label,
+)
 
-from amd_das.segmentation.painting.canvas import DEEP_PX, Canvas, blank
+from amd_das.segmentation.painting.canvas import CSF_BELOW_HU, DEEP_PX, Canvas, blank, bumps
 
 _WIDENED: Final = 0.25
 """Blood widens a ventricle by so much of its size at most, on each side."""
 
 _LEAST_VENTRICLE_PX: Final = 60
 """Less, filled with blood, could not be told from a small bleed in the tissue."""
+
+_EDEMA_PX: Final = 12
+"""Around a lesion, darkness may be its own."""
+
+_SPARED: Final = 0.6
+"""Of infarcts: islands of cortex are alive."""
 
 _CENTRAL_PX: Final = 8.0
 """So near to the midline, a small one is the third or the fourth."""
@@ -32,7 +45,7 @@ def _bone(canvas: Canvas) -> None:
 def _calcium(canvas: Canvas) -> None:
     rng = canvas.rng
     for _ in range(rng.integers(1, 4)):
-        place = canvas.somewhere(canvas.brain)
+        place = canvas.somewhere(canvas.brain & ~canvas.lesion)
         if place is not None:
             size = rng.uniform(2, 9)
             region = canvas.bar(place, size * rng.uniform(1, 1.8), size, rng.uniform(0, np.pi))
@@ -241,9 +254,28 @@ def _borrowed_ventricles(canvas: Canvas) -> np.ndarray:
     )
 
 
+def _infarct(canvas: Canvas) -> None:
+    rng = canvas.rng
+    smooth = canvas.smooth()
+    tissue = canvas.brain & ~canvas.dark() & (smooth > CSF_BELOW_HU) & canvas.ordinary(smooth)
+    tissue &= ~binary_dilation(canvas.lesion, iterations=_EDEMA_PX)
+    place = canvas.somewhere(tissue & (canvas.depth < rng.choice([12, 40])))
+    if place is None:
+        return
+    length = rng.uniform(12, 110)
+    reach = np.sqrt(canvas.reach(place, length, length * rng.uniform(0.4, 1.0), rng.uniform(0, np.pi)))
+    region = tissue & (reach + rng.uniform(0.05, 0.3) * bumps(canvas.hu.shape, (length / 8, length / 5), rng) < 1)
+    if rng.random() < _SPARED:
+        islands = bumps(canvas.hu.shape, (2.0, 6.0), rng) > rng.uniform(0.7, 1.8)
+        region &= ~islands | (canvas.depth > rng.uniform(15, 40))
+    share = gaussian_filter(region.astype(np.float32), rng.uniform(0.8, 3.0)) * tissue
+    canvas.hu = canvas.hu - share * np.clip(smooth - rng.uniform(10, 26), 0, 16)
+
+
 CONFOUNDERS: Final[dict[str, Callable[[Canvas], None]]] = {
     "csf_blood": partial(_csf_blood, habit=_USUAL),
     "settled_blood": partial(_csf_blood, habit=_SETTLED),
+    "infarct": _infarct,  # in what is no blood
     "subdural": _subdural,
     "falx": _falx,
     "sinus": _sinus,
