@@ -8,7 +8,7 @@ from amd_das.fine_tuning.cases import NothingLabelled
 from amd_das.fine_tuning.config import FineTuneConfig
 from amd_das.fine_tuning.run import FineTuneResult, run
 from amd_das.pacs.config import PacsConfig
-from amd_das.pipeline.console import DONE, STOPPED, Ending, work_in_terminal
+from amd_das.pipeline.console import DONE, STOPPED, Ending, not_published, work_in_terminal
 from amd_das.pipeline.progress_file import ProgressFile
 
 
@@ -78,4 +78,4 @@ def describe(result: FineTuneResult) -> str:
         return f"nothing to do: {result.reason}"
     if result.published:
         return f"published {result.version}: {result.reason}"
-    return f"kept {result.version}, not published: {result.reason}"
+    return not_published(result.version, result.reason)

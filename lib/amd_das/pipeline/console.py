@@ -76,7 +76,12 @@ def run_in_terminal(
 
 def _outcome(result: PipelineResult) -> str:
     """What came of a run that has made a version."""
-    return f"kept {result.version}, not published: {result.kept}" if result.kept else f"published {result.version}"
+    return not_published(result.version, result.kept) if result.kept else f"published {result.version}"
+
+
+def not_published(version: str | None, reason: str) -> str:
+    """Of a version that lies beside the one in use."""
+    return f"kept {version}, not published: {reason}"
 
 
 @dataclass(frozen=True, kw_only=True)

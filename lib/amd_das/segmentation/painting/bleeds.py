@@ -20,6 +20,7 @@ from amd_das.segmentation.painting.canvas import (
     Canvas,
     brain_of,
     frame_of,
+    hills,
     put_back,
     texture,
     thickness,
@@ -196,8 +197,8 @@ def _most_of(canvas: Canvas, island: np.ndarray) -> np.ndarray:
     rng = canvas.rng
     rows, columns = canvas.rows - canvas.rows[island].mean(), canvas.columns - canvas.columns[island].mean()
     angle, size = rng.uniform(0, 2 * np.pi), np.sqrt(island.sum())
-    field = gaussian_filter(rng.standard_normal(island.shape), size / 6)
-    order = (rows * np.cos(angle) + columns * np.sin(angle)) / size + rng.uniform(0.1, 0.5) * field / field.std()
+    uneven = hills(rng.standard_normal(island.shape), size / 6)
+    order = (rows * np.cos(angle) + columns * np.sin(angle)) / size + rng.uniform(0.1, 0.5) * uneven
     return island & (order <= np.quantile(order[island], min(rng.uniform(0.35, 1.1), 1.0)))
 
 
@@ -224,15 +225,11 @@ def _outline(canvas: Canvas, place: tuple[int, int], *, rough: float, longest: f
     else:
         length = 2 * float(np.exp(rng.normal(2.1, 0.65))) if rng.random() < 0.8 else rng.uniform(20, longest)
     width = length * rng.uniform(0.45, 1.0)
-    bumps = sum(
-        weight * field / field.std()
-        for weight, field in (
-            (1.0, gaussian_filter(rng.standard_normal(canvas.hu.shape), max(length / 6, 1.0))),
-            (0.4, gaussian_filter(rng.standard_normal(canvas.hu.shape), max(length / 16, 0.8))),
-        )
+    coarse, fine = (
+        hills(rng.standard_normal(canvas.hu.shape), max(length / part, least)) for part, least in ((6, 1.0), (16, 0.8))
     )
     edge = rng.uniform(rough / 6, rough)
-    return np.sqrt(canvas.reach(place, length, width, rng.uniform(0, np.pi))) + edge * bumps < 1
+    return np.sqrt(canvas.reach(place, length, width, rng.uniform(0, np.pi))) + edge * (coarse + 0.4 * fine) < 1
 
 
 def _patches(canvas: Canvas, part: float) -> np.ndarray:

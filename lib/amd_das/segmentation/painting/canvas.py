@@ -41,15 +41,15 @@ _LEAST_BRAIN_PX: Final = 500
 """A tip of the brain has room for nothing."""
 
 
-def bumps(shape: tuple[int, ...], size_px: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    """A smooth random field with a spread of 1, the width of its hills between these."""
-    field = gaussian_filter(rng.standard_normal(shape), rng.uniform(*size_px))
+def hills(noise: np.ndarray, size_px: float) -> np.ndarray:
+    """White noise as a smooth field with a spread of 1, its hills about so wide."""
+    field = gaussian_filter(noise, size_px)
     return field / field.std()
 
 
 def texture(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Of clotted blood, HU; of all blood alike, or its texture alone would tell where it lies."""
-    return bumps(shape, (1.0, 4.0), rng) * rng.uniform(0.5, 6.0)
+    return hills(rng.standard_normal(shape), rng.uniform(1.0, 4.0)) * rng.uniform(0.5, 6.0)
 
 
 def thickness(rng: np.random.Generator) -> float:

@@ -15,7 +15,7 @@ from scipy.ndimage import (
     label,
 )
 
-from amd_das.segmentation.painting.canvas import CSF_BELOW_HU, DEEP_PX, Canvas, blank, bumps
+from amd_das.segmentation.painting.canvas import CSF_BELOW_HU, DEEP_PX, Canvas, blank, hills
 
 _WIDENED: Final = 0.25
 """Blood widens a ventricle by so much of its size at most, on each side."""
@@ -264,9 +264,11 @@ def _infarct(canvas: Canvas) -> None:
         return
     length = rng.uniform(12, 110)
     reach = np.sqrt(canvas.reach(place, length, length * rng.uniform(0.4, 1.0), rng.uniform(0, np.pi)))
-    region = tissue & (reach + rng.uniform(0.05, 0.3) * bumps(canvas.hu.shape, (length / 8, length / 5), rng) < 1)
+    rough = rng.uniform(0.05, 0.3)
+    uneven = hills(rng.standard_normal(canvas.hu.shape), rng.uniform(length / 8, length / 5))
+    region = tissue & (reach + rough * uneven < 1)
     if rng.random() < _SPARED:
-        islands = bumps(canvas.hu.shape, (2.0, 6.0), rng) > rng.uniform(0.7, 1.8)
+        islands = hills(rng.standard_normal(canvas.hu.shape), rng.uniform(2.0, 6.0)) > rng.uniform(0.7, 1.8)
         region &= ~islands | (canvas.depth > rng.uniform(15, 40))
     share = gaussian_filter(region.astype(np.float32), rng.uniform(0.8, 3.0)) * tissue
     canvas.hu = canvas.hu - share * np.clip(smooth - rng.uniform(10, 26), 0, 16)
