@@ -21,6 +21,7 @@ from amd_das.segmentation.self_training import (
     painted_batches,
     pseudo_labels,
 )
+from amd_das.segmentation.trust import SpotTrust
 from amd_das.slices import SliceStore
 from amd_das.training.run import FitConfig
 
@@ -69,6 +70,18 @@ def test_slices_it_hesitates_on_are_left_out(target: SliceStore, tmp_path: Path)
     assert len(made.failures) == 3
     with pytest.raises(TrainingError, match="sure of none"):
         painted_batches(made, UNPAINTED, NONE, 0)
+
+
+def test_whole_spots_are_believed_or_not_where_that_is_asked(target: SliceStore, tmp_path: Path) -> None:
+    by_spot = SelfTrainingConfig(fit=BRIEF, spots=SpotTrust(abrupt_px=10**6))
+    sure = pseudo_labels(Brightness(), target, everything(target), tmp_path / "sure", by_spot)
+    assert sure.labels is not None
+    assert np.array_equal(np.asarray(sure.labels) > 0, np.asarray(sure.images) > 140)
+    doubtful = pseudo_labels(Brightness(slope=3.0), target, everything(target), tmp_path / "doubtful", by_spot)
+    assert len(doubtful) == len(target), "learnt from as no lesion, not left out"
+    assert doubtful.lesion_px.sum() == 0
+    with pytest.raises(ConfigError):
+        pseudo_labels(Brightness(), target, everything(target), tmp_path / "sure", UNPAINTED)
 
 
 def test_only_the_slices_it_is_given_are_looked_at(target: SliceStore, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ painted into the CT slices, so that real CT shows what the predictions alone nev
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from amd_das.segmentation.config import AdaptationConfig, Decay
 from amd_das.segmentation.decks import Deck
 from amd_das.segmentation.painting import UNPAINTED, BleedConfig, PaintConfig, add_bleeds, paint
 from amd_das.segmentation.scores import chunks, probabilities, views
+from amd_das.segmentation.trust import SpotTrust, trusted
 from amd_das.slices import SliceStore, SliceWriter, lesion_pixels, network_image
 from amd_das.training.device import choose
 from amd_das.training.run import FitConfig
@@ -58,6 +59,9 @@ class SelfTrainingConfig:
 
     spot_px: int = 8
     """Fewer pixels above the first probability are nothing."""
+
+    spots: SpotTrust | None = None
+    """Instead of ``sure``, where given: whole spots of a scan are believed or not; slices do not count alone."""
 
     bleeds: BleedConfig = field(default_factory=BleedConfig)
     """Painted into target slices, as lesion."""
@@ -131,6 +135,7 @@ def pseudo_labels(
         "target": target.digest(),
         "sure": list(config.sure),
         "spot_px": config.spot_px,
+        **({"spots": asdict(config.spots)} if config.spots else {}),
     }
     with SliceWriter(directory, "target", labelled=True, config=made_with) as writer:
         for done, number in enumerate(cases, start=1):
@@ -138,10 +143,14 @@ def pseudo_labels(
             if case.case not in writer.done:
                 rows = chosen[target.case_index[chosen] == number]
                 found = np.concatenate([_seen_twice(network, target.images[part]) for part in chunks(rows, batch)])
-                kept = is_sure(found, config)
+                places = rows - np.searchsorted(target.case_index, number)
+                if config.spots:
+                    believed, kept = trusted(found, np.take(case.numbers, places), config.spots)
+                else:
+                    believed, kept = found >= 0.5, is_sure(found, config)
                 if kept.any():
-                    images, labels = target.images[rows[kept]], (found[kept] >= 0.5).astype(np.uint8)
-                    places = rows[kept] - np.searchsorted(target.case_index, number)
+                    images, labels = target.images[rows[kept]], believed[kept].astype(np.uint8)
+                    places = places[kept]
                     record = replace(
                         case,
                         numbers=tuple(case.numbers[place] for place in places),

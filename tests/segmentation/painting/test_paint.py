@@ -5,7 +5,14 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 from helpers.disc_slices import disc_slices
-from scipy.ndimage import binary_erosion, binary_fill_holes, binary_opening, distance_transform_edt, label
+from scipy.ndimage import (
+    binary_dilation,
+    binary_erosion,
+    binary_fill_holes,
+    binary_opening,
+    distance_transform_edt,
+    label,
+)
 
 from amd_das.errors import ConfigError
 from amd_das.segmentation.painting import HEAD_CT, UNPAINTED, PaintConfig, paint
@@ -119,6 +126,21 @@ def test_blood_in_ventricles_settles_on_both_sides_or_is_a_clot_with_fluid_aroun
         rim = ventricles.any(0) & ~binary_erosion(ventricles.any(0), iterations=2)
         kinds["clot"] += bool(bright.sum() > 30 and not bright[rim].any())
     assert all(count >= 2 for count in kinds.values()), kinds
+
+
+def test_blood_fills_ventricles_as_they_are_or_widens_them() -> None:
+    images, labels = disc_slices(1, lesions=0.0, noise=0.0)
+    ventricle = np.zeros(images.shape[1:], bool)
+    ventricle[90:150, 110:130] = True
+    images[0, ventricle] = DARK
+    beyond = ~binary_dilation(ventricle, iterations=3)
+    kinds = {"as it is": 0, "widened": 0}
+    for seed in range(60):
+        bright = painted((images, labels), replace(UNPAINTED, settled_blood=1.0), seed)[0][0] > 90
+        full = bright[ventricle].mean() > 0.5
+        kinds["as it is"] += bool(full and not bright[beyond].any())
+        kinds["widened"] += bool(full and bright[beyond].any())
+    assert all(count >= 3 for count in kinds.values()), kinds
 
 
 def test_an_infarct_is_dark_with_living_islands_and_spares_lesion_and_csf(slices: Slices) -> None:

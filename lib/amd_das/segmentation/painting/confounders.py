@@ -20,6 +20,9 @@ from amd_das.segmentation.painting.canvas import CSF_BELOW_HU, DEEP_PX, Canvas, 
 _WIDENED: Final = 0.25
 """Blood widens a ventricle by so much of its size at most, on each side."""
 
+_SOFT_PX: Final = 2.0
+"""A ventricle's own edge, too bright to count as dark, is as wide at most."""
+
 _LEAST_VENTRICLE_PX: Final = 60
 """Less, filled with blood, could not be told from a small bleed in the tissue."""
 
@@ -126,6 +129,9 @@ class _Habit:
     clotted: float
     """Of blood in ventricles: a clot with fluid around it."""
 
+    widening: float
+    """Of other blood in ventricles: it widens them. Fresh or settled, it fills them as they are."""
+
     central: bool
     """Small ventricles in the middle are filled too: the third, the fourth."""
 
@@ -146,6 +152,7 @@ _USUAL: Final = _Habit(
     settled=0.4,
     one_sided=0.6,
     clotted=0.0,
+    widening=1.0,
     central=False,
     least_free=0.2,
     least_px=1,
@@ -154,9 +161,11 @@ _USUAL: Final = _Habit(
 )
 _SETTLED: Final = replace(
     _USUAL,
-    places=(0.3, 0.4, 0.3),
-    one_sided=0.35,
-    clotted=0.15,
+    places=(0.15, 0.5, 0.35),
+    settled=0.6,
+    one_sided=0.3,
+    clotted=0.1,
+    widening=0.5,
     central=True,
     least_free=0.05,
     least_px=25,
@@ -206,7 +215,10 @@ def _in_ventricles(canvas: Canvas, space: np.ndarray, place: tuple[int, int], ha
     if habit.settled <= drawn < habit.settled + habit.clotted:
         inner = distance_transform_edt(space)
         return inner > rng.uniform(0.5, max(0.5 * inner.max(), 0.5))
-    return _widened(canvas, space, rng.uniform(0, _WIDENED * np.sqrt(space.sum())))
+    widened = _WIDENED * np.sqrt(space.sum())
+    if habit.widening < 1 and rng.random() >= habit.widening:
+        widened = min(widened, _SOFT_PX)
+    return _widened(canvas, space, rng.uniform(0, widened))
 
 
 def _about(canvas: Canvas, place: tuple[int, int], reach_px: float) -> np.ndarray:

@@ -1,0 +1,127 @@
+"""How right the labels are that self-training learns from: slice by slice (`sure`), or by whole spots (`spots`).
+
+    python benchmarks/pseudo_labels.py --data DIR… [--model-dir DIR] [-o RESULTS.json]
+
+Each DIR holds phantom heads with masks of each kind, as `phantom_test_set.py --data` leaves them. The model in use
+predicts them as self-training does, mirrored too; each rule then says which slices are learnt from, and as what.
+"""
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from amd_das.evaluation.cases import image_cases
+from amd_das.inference import Predictor
+from amd_das.models import load_current
+from amd_das.reading import read_volume
+from amd_das.reproduction.machine import machine
+from amd_das.segmentation.self_training import SelfTrainingConfig, is_sure
+from amd_das.segmentation.trust import SpotTrust, trusted
+from amd_das.training.run import FitConfig
+
+SHOWN_PX: Final = 40
+"""A slice shows a lesion, or blood in a ventricle, from here on."""
+
+TAKEN, MISSED = 0.3, 0.7
+"""Parts of them: more of the ventricular blood labelled lesion, or of the lesion labelled none, is a wrong slice."""
+
+Rule = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""(n, H, W) probabilities → (n, H, W) bool lesion, (n,) bool slices that are learnt from."""
+
+_SLICEWISE: Final = SelfTrainingConfig(fit=FitConfig(batch=1, steps=1))
+
+RULES: Final[dict[str, Rule]] = {
+    "slice by slice": lambda found: (found >= 0.5, is_sure(found, _SLICEWISE)),
+    "by whole spots": lambda found: trusted(found, np.arange(len(found)), SpotTrust()),
+}
+
+
+class Head(NamedTuple):
+    """A head's slices with brain, (n, 240, 240) each."""
+
+    probability: np.ndarray
+    lesion: np.ndarray
+    ventricular: np.ndarray
+    other: np.ndarray
+    """Blood of any kind outside the tissue, ventricular blood too."""
+
+
+def heads(folders: list[Path], predictor: Predictor) -> Iterator[Head]:
+    """Every head with all its masks."""
+    for folder in folders:
+        cases = image_cases(folder / "images", folder / "masks")
+        for number, case in enumerate(cases, start=1):
+            assert case.image is not None
+            found = predictor.probability_map(read_volume(case.image.path))
+            prepared = found.prepared
+
+            def mask(path: Path, forward: Callable[[np.ndarray], np.ndarray] = prepared.grid.forward) -> np.ndarray:
+                return forward((read_volume(path).array > 0).astype(np.float32)) >= 0.5
+
+            masks = {
+                path.name[len(case.case) + 1 : -len(".nii.gz")]: mask(path)
+                for path in (folder / "masks").glob(f"{case.case}-*.nii.gz")
+            }
+            lesion = masks.pop("iph")
+            other = np.logical_or.reduce([np.zeros_like(lesion), *masks.values()]) & ~lesion
+            ventricular = masks.get("ivh", np.zeros_like(lesion)) & ~lesion
+            shown = prepared.with_brain
+            yield Head(*(array[shown] for array in (found.slices, lesion, ventricular, other)))
+            print(f"{folder}: {number} of {len(cases)}", flush=True)
+
+
+def count(head: Head, rule: Rule) -> dict[str, int]:
+    """What the rule makes of a head."""
+    label, kept = rule(head.probability)
+    label, lesion, ventricular, other = (array[kept] for array in (label, head.lesion, head.ventricular, head.other))
+    bleeds, filled = lesion.sum((1, 2)), ventricular.sum((1, 2))
+    lost, taken = (lesion & ~label).sum((1, 2)), (ventricular & label).sum((1, 2))
+    found = {
+        "slices": len(kept),
+        "slices_learnt": kept.sum(),
+        "px_labelled": label.sum(),
+        "px_labelled_lesion": (label & lesion).sum(),
+        "px_labelled_other_blood": (label & other).sum(),
+        "px_lesion": bleeds.sum(),
+        "px_lesion_labelled_none": lost.sum(),
+        "slices_with_lesion": (head.lesion.sum((1, 2)) >= SHOWN_PX).sum(),
+        "slices_with_lesion_learnt": (bleeds >= SHOWN_PX).sum(),
+        "slices_with_lesion_wrong": ((bleeds >= SHOWN_PX) & (lost > MISSED * bleeds)).sum(),
+        "slices_with_ivh": (head.ventricular.sum((1, 2)) >= SHOWN_PX).sum(),
+        "slices_with_ivh_learnt": (filled >= SHOWN_PX).sum(),
+        "slices_with_ivh_wrong": ((filled >= SHOWN_PX) & (taken > TAKEN * filled)).sum(),
+    }
+    return {name: int(value) for name, value in found.items()}
+
+
+def main() -> None:
+    """Predict, label by each rule, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model-dir", type=Path)
+    parser.add_argument("--data", type=Path, nargs="+", required=True, metavar="DIR")
+    parser.add_argument("-o", "--output", type=Path)
+    arguments = parser.parse_args()
+    model = load_current(arguments.model_dir)
+    totals: dict[str, Counter[str]] = {name: Counter() for name in RULES}
+    for head in heads(arguments.data, Predictor(model)):
+        for name, rule in RULES.items():
+            totals[name].update(count(head, rule))
+    found: dict[str, Any] = {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": machine(),
+        "model": model.info.version,
+        "rules": totals,
+    }
+    print(json.dumps(found, indent=2))
+    if arguments.output:
+        arguments.output.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

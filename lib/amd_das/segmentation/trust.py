@@ -1,0 +1,81 @@
+"""Which of its predictions on a scan a network may learn from: spots are believed, or not, in three dimensions.
+
+A slice alone cannot tell: over blood in a ventricle a network may be sure in one slice and hesitate in the next ones.
+Over a whole spot it is seldom sure and wrong.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy import ndimage
+
+from amd_das.errors import ConfigError
+
+_TOUCHING: Final = np.ones((3, 3, 3), bool)
+
+_NEIGHBOURS: Final = 3
+"""Slices that a spot's mean takes to say anything: with fewer, what is doubtful stays so."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpotTrust:
+    """When a spot is believed. All numbers are ours; README says what they were measured on."""
+
+    begins: float = 0.1
+    """A spot is what hangs together from this probability on, its soft edge with it."""
+
+    nothing_below: float = 0.6
+    """A spot with a lower mean probability is no lesion."""
+
+    lesion_from: float = 0.85
+    """A spot with at least this mean probability is one; slices with a spot between both are not learnt from."""
+
+    least_px: int = 8
+    """A spot of fewer pixels is nothing."""
+
+    abrupt_px: int = 100
+    """A lesion with as many pixels in a slice goes on in the next: where the next has less than a tenth of them, it is
+    not learnt from."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.begins < self.nothing_below <= self.lesion_from < 1.0:
+            raise ConfigError(
+                f"begins {self.begins}, nothing_below {self.nothing_below}, lesion_from {self.lesion_from}: expected "
+                "probabilities in this order, above 0 and below 1"
+            )
+        if min(self.least_px, self.abrupt_px) < 1:
+            raise ConfigError(f"least_px {self.least_px}, abrupt_px {self.abrupt_px}: expected at least 1 of each")
+
+
+def trusted(probability: np.ndarray, numbers: np.ndarray, config: SpotTrust) -> tuple[np.ndarray, np.ndarray]:
+    """What a scan's predictions say, and in which of its slices they may be learnt from.
+
+    Args:
+        probability: (n, H, W) float in [0, 1], slices of one scan from one end to the other.
+        numbers: (n,) int, ascending, the slices' places in the scan; a spot does not reach across a gap.
+        config: when a spot is believed.
+
+    Returns:
+        (n, H, W) bool, lesion; (n,) bool, the slices to learn from.
+    """
+    lesion, kept = np.zeros(probability.shape, bool), np.zeros(len(probability), bool)
+    apart = np.diff(numbers)
+    for run in np.split(np.arange(len(numbers)), 1 + np.flatnonzero(apart > apart.min(initial=1 << 30))):
+        lesion[run], kept[run] = _of_neighbours(probability[run], config)
+    return lesion, kept
+
+
+def _of_neighbours(probability: np.ndarray, config: SpotTrust) -> tuple[np.ndarray, np.ndarray]:
+    spots, count = ndimage.label(probability >= config.begins, structure=_TOUCHING)
+    size = np.bincount(spots.ravel(), minlength=count + 1)
+    mean = np.bincount(spots.ravel(), probability.ravel(), minlength=count + 1) / np.maximum(size, 1)
+    asked = size >= config.least_px
+    asked[0] = False  # what lies around the spots
+    believed = asked & (mean >= config.lesion_from)
+    nothing = mean < config.nothing_below if len(probability) >= _NEIGHBOURS else np.zeros_like(asked)
+    lesion = believed[spots] & (probability >= 0.5)
+    kept = ~(asked & ~believed & ~nothing)[spots].any((1, 2))
+    area = lesion.sum((1, 2))
+    beside = np.maximum(np.append(0, area[:-1]), np.append(area[1:], 0))
+    return lesion, kept & ~((beside >= config.abrupt_px) & (area < 0.1 * beside))
