@@ -3,7 +3,8 @@
     python benchmarks/pseudo_labels.py --data DIR… [--model-dir DIR] [-o RESULTS.json]
 
 Each DIR holds phantom heads with masks of each kind, as `phantom_test_set.py --data` leaves them. The model in use
-predicts them as self-training does, mirrored too; each rule then says which slices are learnt from, and as what.
+predicts them, mirrored too, as self-training does (but not 2 HU apart); each rule then says which slices are learnt
+from, and as what.
 """
 
 import argparse

@@ -20,7 +20,7 @@ _NEIGHBOURS: Final = 3
 
 @dataclass(frozen=True, kw_only=True)
 class SpotTrust:
-    """When a spot is believed. All numbers are ours; README says what they were measured on."""
+    """When a spot is believed. All numbers are ours; DECISIONS.md says what they were measured on."""
 
     begins: float = 0.1
     """A spot is what hangs together from this probability on, its soft edge with it."""
