@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from amd_das.evaluation.cases import image_cases
-from amd_das.inference import Predictor
+from amd_das.inference import Predictor, ProbabilityMap
 from amd_das.models import load_current
 from amd_das.reading import read_volume
 from amd_das.reproduction.machine import machine
@@ -54,27 +54,26 @@ class Head(NamedTuple):
 
 
 def heads(folders: list[Path], predictor: Predictor) -> Iterator[Head]:
-    """Every head with all its masks."""
+    """Every head, predicted."""
     for folder in folders:
         cases = image_cases(folder / "images", folder / "masks")
         for number, case in enumerate(cases, start=1):
             assert case.image is not None
             found = predictor.probability_map(read_volume(case.image.path))
-            prepared = found.prepared
-
-            def mask(path: Path, forward: Callable[[np.ndarray], np.ndarray] = prepared.grid.forward) -> np.ndarray:
-                return forward((read_volume(path).array > 0).astype(np.float32)) >= 0.5
-
-            masks = {
-                path.name[len(case.case) + 1 : -len(".nii.gz")]: mask(path)
-                for path in (folder / "masks").glob(f"{case.case}-*.nii.gz")
-            }
-            lesion = masks.pop("iph")
-            other = np.logical_or.reduce([np.zeros_like(lesion), *masks.values()]) & ~lesion
-            ventricular = masks.get("ivh", np.zeros_like(lesion)) & ~lesion
-            shown = prepared.with_brain
-            yield Head(*(array[shown] for array in (found.slices, lesion, ventricular, other)))
+            masks = sorted((folder / "masks").glob(f"{case.case}-*.nii.gz"))
+            yield _head(found, {path.name[len(case.case) + 1 : -len(".nii.gz")]: path for path in masks})
             print(f"{folder}: {number} of {len(cases)}", flush=True)
+
+
+def _head(found: ProbabilityMap, masks: dict[str, Path]) -> Head:
+    """With its masks, by kind."""
+    forward = found.prepared.grid.forward
+    blood = {kind: forward((read_volume(path).array > 0).astype(np.float32)) >= 0.5 for kind, path in masks.items()}
+    lesion = blood.pop("iph")
+    none = np.zeros_like(lesion)
+    other = np.logical_or.reduce([none, *blood.values()]) & ~lesion
+    shown = found.prepared.with_brain
+    return Head(*(array[shown] for array in (found.slices, lesion, blood.get("ivh", none) & ~lesion, other)))
 
 
 def count(head: Head, rule: Rule) -> dict[str, int]:

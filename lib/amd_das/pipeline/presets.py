@@ -96,23 +96,15 @@ def adapt() -> PipelineConfig:
     that are small, beside ventricles and in the poles of the lobes: what earlier rounds confused or missed.
     """
     before = shipped()
+    last = before.self_training[-1]
     first = replace(
-        before.self_training[-1],
+        last,
         fit=FitConfig(batch=12, steps=1200, checkpoint_steps=100, validate_steps=1200),
         average=0.998,
         dice_by_slice=0.15,
         spots=SpotTrust(),
         bleeds=BleedConfig(faint=0.3, beside=0.4, island=0.4, small=0.2),
-        paint=PaintConfig(
-            bone=0.2,
-            calcium=0.25,
-            falx=0.25,
-            streaks=0.08,
-            subdural=0.3,
-            settled_blood=0.75,
-            sinus=0.12,
-            infarct=0.15,
-        ),
+        paint=replace(last.paint, falx=0.25, csf_blood=0.0, settled_blood=0.75, sinus=0.12, infarct=0.15),
     )
     second = replace(first, fit=replace(first.fit, steps=900, validate_steps=900))
     return replace(

@@ -135,7 +135,7 @@ def pseudo_labels(
         "target": target.digest(),
         "sure": list(config.sure),
         "spot_px": config.spot_px,
-        **({"spots": asdict(config.spots)} if config.spots else {}),
+        "spots": asdict(config.spots) if config.spots else None,
     }
     with SliceWriter(directory, "target", labelled=True, config=made_with) as writer:
         for done, number in enumerate(cases, start=1):
