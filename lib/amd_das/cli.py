@@ -482,9 +482,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     pipeline.add_argument(
         "--preset",
-        choices=("smoke", "shipped", "adapt", "paper"),
+        choices=("smoke", "shipped", "adapt", "renew", "paper"),
         default="shipped",
-        help="(%(default)s); adapt goes on from the model in use, with CT alone",
+        help="(%(default)s); adapt goes on from the model in use, with CT alone; renew has it teach a new network so",
     )
     pipeline.add_argument(
         "--source", type=Path, metavar="DIR", help="labelled MRI: Decathlon's folder, or images/ and masks/ (phantoms)"

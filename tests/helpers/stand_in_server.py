@@ -6,7 +6,7 @@ from pathlib import Path
 
 HELPERS = Path(__file__).resolve().parent
 APP_DIR = HELPERS.parents[1] / "apps" / "amd_das"
-MANNERS = {"shipped": "slow", "adapt": "slow", "smoke": "quick", "paper": "fail"}
+MANNERS = {"shipped": "slow", "adapt": "slow", "renew": "slow", "smoke": "quick", "paper": "fail"}
 """How the stand-in behaves, by the preset that is asked for."""
 
 

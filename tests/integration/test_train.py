@@ -141,11 +141,11 @@ def test_a_second_training_is_refused_or_stands_in_line(server: RunningServer) -
     ("path", "body", "status", "says"),
     [
         ("/train/other", {}, 404, "there are: amd_das, matching, synthesis, segmentation"),
-        ("/train/amd_das", {"preset": "best"}, 400, "expected one of shipped, adapt, smoke, paper"),
+        ("/train/amd_das", {"preset": "best"}, 400, "expected one of shipped, adapt, renew, smoke, paper"),
         ("/train/amd_das", {"max_epochs": 3}, 400, "unknown 'max_epochs'"),
         ("/train/", {"matching": {"device": "tpu"}}, 400, "'device'"),
         ("/train/", {"max_epochs": 3}, 400, "unknown 'max_epochs'"),
-        ("/train/", {"steps": 3, "preset": "best"}, 400, "expected one of shipped, adapt, smoke, paper"),
+        ("/train/", {"steps": 3, "preset": "best"}, 400, "expected one of shipped, adapt, renew, smoke, paper"),
         ("/train/fine_tune", {}, 422, "no scan in"),
         ("/train/fine_tune", {"preset": "smoke"}, 400, "unknown 'preset'; allowed: steps, learning_rate"),
         ("/train/fine_tune", {"steps": "many"}, 400, "'steps' is \"many\"; expected a whole number"),

@@ -40,5 +40,5 @@ def test_presets_are_named_as_they_are_called_and_can_be_recorded(name: str) -> 
 
 
 def test_another_name_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no preset 'best'; there are: shipped, adapt, smoke, paper"):
+    with pytest.raises(ConfigError, match="no preset 'best'; there are: shipped, adapt, renew, smoke, paper"):
         preset("best")

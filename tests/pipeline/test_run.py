@@ -127,6 +127,20 @@ def test_from_a_published_model_on_ct_alone_is_learnt_from(
     assert models.load_current(tmp_path / "model").info.training["adapted_from"] == made.version
 
 
+@pytest.mark.parametrize("afresh", [False, True])
+def test_a_round_begins_with_what_predicted_or_afresh(
+    tiny_config: PipelineConfig, target: Path, tmp_path: Path, afresh: bool
+) -> None:
+    torch.manual_seed(1)  # another than the seed of the run
+    network = Fcn(tiny_config.segmentation.network)
+    models.save_version(tmp_path / "model", network, training={}, metrics={}, card="first")
+    hardly = replace(tiny_config.self_training[0], afresh=afresh, learning_rate=1e-9)
+    config = replace(tiny_config, name="on", starts_from="published", self_training=(hardly,))
+    result = run(config, tmp_path / "work", tmp_path / "model", target=target, processes=1)
+    kept, name = best_weights(result.steps["self_training_1"].folder), "encoder.2.0.weight"
+    assert torch.allclose(kept[name], network.state_dict()[name], atol=1e-3) != afresh
+
+
 def test_from_a_published_model_on_there_are_no_other_steps_and_no_mri(
     tiny_config: PipelineConfig, source: Path, target: Path, tmp_path: Path
 ) -> None:

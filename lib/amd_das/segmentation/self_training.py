@@ -39,6 +39,12 @@ class SelfTrainingConfig:
     fit: FitConfig
     """How long and where it is trained."""
 
+    afresh: bool = False
+    """From random weights instead of those that predicted: a network of its own, which errs elsewhere."""
+
+    warm_up: float = 0.0
+    """Part of the steps in which the learning rate rises."""
+
     learning_rate: float = 7e-4
     """Peak."""
 
@@ -80,12 +86,12 @@ class SelfTrainingConfig:
         self.adaptation(AdaptationConfig())  # which checks the rest
 
     def adaptation(self, before: AdaptationConfig) -> AdaptationConfig:
-        """Stage 2's settings as this round has them: no discriminator, no warm-up, its own rate and average."""
+        """Stage 2's settings as this round has them: no discriminator, its own rate and average."""
         return replace(
             before,
             adversarial_weight=0.0,
             learning_rate=self.learning_rate,
-            warm_up=0.0,
+            warm_up=self.warm_up,
             decay=self.decay,
             average=self.average,
             dice_by_slice=self.dice_by_slice,

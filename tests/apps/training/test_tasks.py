@@ -40,7 +40,7 @@ def test_trainers_in_order_with_a_short_typed_config(studies: Path, settings: Se
     for trainer in list(trainers.values())[:-1]:
         info = trainer.info()
         assert info["config"].keys() == {"preset", "device"}
-        assert info["config"]["preset"] == ["shipped", "adapt", "smoke", "paper"]
+        assert info["config"]["preset"] == ["shipped", "adapt", "renew", "smoke", "paper"]
         assert all(isinstance(name, str) for name in info["config"]["device"])
         assert "phantom FLAIR" in info["description"]
     assert trainers["amd_das"].stats()["total_time"] == "0:00:00"
@@ -70,7 +70,7 @@ def test_params(given: dict[str, Any], expected: TrainParams) -> None:
     [
         ({"max_epochs": 5}, "unknown 'max_epochs'; allowed: preset, device"),
         ({"source": "/etc"}, "unknown 'source'"),
-        ({"preset": "best"}, "'preset' is \"best\"; expected one of shipped, adapt, smoke, paper"),
+        ({"preset": "best"}, "'preset' is \"best\"; expected one of shipped, adapt, renew, smoke, paper"),
         ({"preset": {}}, "'preset' is {}"),
         ({"preset": []}, "'preset' is \\[\\]"),
         ({"device": "tpu"}, "'device' is \"tpu\""),

@@ -15,7 +15,7 @@ from amd_das_app.settings import ServerSettings
 from amd_das_app.training.fine_tune_task import FINE_TUNE, FineTuneTask
 from amd_das_app.training.process_task import HINTS, ProcessTrainTask, is_dicomweb
 
-PRESETS: Final = ("shipped", "adapt", "smoke", "paper")
+PRESETS: Final = ("shipped", "adapt", "renew", "smoke", "paper")
 """The first is the default, as in 3D Slicer's drop-down."""
 
 CONF_SOURCE: Final = "source"

@@ -11,6 +11,7 @@ import numpy as np
 from amd_das.errors import TrainingError
 from amd_das.files import write_whole
 from amd_das.models import LoadedModel
+from amd_das.networks.fcn import Fcn
 from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.stages.common import (
     SLICES,
@@ -75,11 +76,14 @@ def self_training(context: Context, done: Done, number: int) -> Step:
         data = _data(config, done)
         with seeded(seed):
             learner = AdaptationLearner(settings.adaptation(config.segmentation))
-        learner.start_from(published.network.state_dict() if published else best_weights(done[before].folder))
+        teacher = Fcn(config.segmentation.network)
+        teacher.load_state_dict(published.network.state_dict() if published else best_weights(done[before].folder))
+        if not settings.afresh:
+            learner.start_from(teacher.state_dict())
         if not parallel.rank():
             report(0, fitting.steps, message=f"self-training, round {number} of {len(config.self_training)}")
             pseudo_labels(
-                learner.network,
+                teacher,
                 data.target.store,
                 data.target.chosen,
                 output / SLICES,
