@@ -78,6 +78,13 @@ class TrainingStopped(TrainingError):
     code = "stopped"
 
 
+class ProcessLostError(AmdDasError):
+    """A process that did a part of the work was ended from outside; what is done stays, and it can be continued."""
+
+    status = 503
+    code = "process_lost"
+
+
 class PacsError(AmdDasError):
     """The PACS answered with an error, or with something that is no DICOMweb."""
 

@@ -1,5 +1,6 @@
 """From files to a store: in order, resumable, and with errors that say what to do."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +13,8 @@ from helpers.heads import write_head
 
 from amd_das.datasets import CaseFiles, head_cts, labelled_mri
 from amd_das.datasets.splits import known
-from amd_das.errors import ConfigError, TrainingError, TrainingStopped
+from amd_das.errors import ConfigError, ProcessLostError, TrainingError, TrainingStopped
+from amd_das.processes import in_order
 from amd_das.segmentation.batches import split_patients
 from amd_das.slices import SliceStore
 from amd_das.slices import prepare as prepare_module
@@ -160,20 +162,9 @@ def test_a_disk_without_room_is_told_before_work(
 def test_a_process_killed_from_outside_is_told(
     source: list[CaseFiles], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Pool:
-        """Breaks as concurrent.futures' does."""
-
-        def __init__(self, *_: object, **__: object) -> None: ...
-
-        def submit(self, *_: object) -> prepare_module.Future:  # type: ignore[type-arg]
-            future: prepare_module.Future = prepare_module.Future()  # type: ignore[type-arg]
-            future.set_exception(prepare_module.BrokenProcessPool("a child was killed"))
-            return future
-
-        def shutdown(self, **_: object) -> None: ...
-
-    monkeypatch.setattr(prepare_module, "ProcessPoolExecutor", Pool)
-    with pytest.raises(TrainingError, match=r"ended from outside.* with fewer processes"):
+    killed = lambda work, things, *rest: in_order(os._exit, (1 for _ in things), *rest)  # noqa: E731
+    monkeypatch.setattr(prepare_module, "in_order", killed)
+    with pytest.raises(ProcessLostError, match=r"ended from outside.* with fewer processes"):
         run(source, tmp_path / "s", processes=2)
     assert SliceStore.open(tmp_path / "s").cases == ()
 

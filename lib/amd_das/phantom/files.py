@@ -1,16 +1,14 @@
 """Write phantom cases as NIfTI or as DICOM series, their masks beside them."""
 
 import json
-import multiprocessing
-import os
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
 import nibabel
 import numpy as np
-import torch
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
@@ -19,6 +17,7 @@ from amd_das.files import write_whole
 from amd_das.phantom.case import PhantomCase
 from amd_das.phantom.ct import make_ct, make_training_ct
 from amd_das.phantom.flair import make_flair, make_training_flair
+from amd_das.processes import in_order, processors
 from amd_das.volume import Volume
 
 Kind = Literal["ct", "flair"]
@@ -47,39 +46,32 @@ def write_cases(
     (only kinds that are there, and always "iph" or "glioma"); ``records/<case>.json`` says what was drawn.
     ``matrix`` is the CT's pixels along a side; ``for_training`` makes cases of fewer slices (see `make_training_ct`
     and `make_training_flair`); ``resume`` leaves finished cases as they are; ``processes`` None means one for each
-    processor; ``after`` is told the number of cases done, and may raise to stop.
+    processor; ``after`` is told the number of cases done, after each and a few times a second, and may raise to stop.
 
     Raises:
         ConfigError: an unknown kind or format, or a count below one.
+        ProcessLostError: a process was ended from outside; ``resume`` goes on.
     """
     if kind not in KINDS or format not in FORMATS or count < 1 or seed < 0:
         raise ConfigError(
             f"kind {kind!r}, format {format!r}, count {count}, seed {seed}: expected kind one of {KINDS}, "
             f"format one of {FORMATS}, a count of at least 1 and a seed of at least 0"
         )
-    processes = min(processes or os.cpu_count() or 1, count)
     render = _renderer(kind, matrix, for_training=for_training)
     one = partial(_write_case, render=render, kind=kind, format=format, directory=directory, resume=resume)
-    seeds = range(seed, seed + count)
-    if processes == 1:
-        return _gathered(map(one, seeds), after)
-    with multiprocessing.get_context("spawn").Pool(processes, torch.set_num_threads, (1,)) as pool:
-        return _gathered(pool.imap(one, seeds), after)
+    tell = after or (lambda done: None)
+    gathered: list[Path] = []
+    with closing(in_order(one, range(seed, seed + count), min(processes or processors(), count), tell)) as paths:
+        for path in paths:
+            gathered.append(path)
+            tell(len(gathered))
+    return gathered
 
 
 def _renderer(kind: Kind, matrix: int, *, for_training: bool) -> Callable[[int], PhantomCase]:
     if kind == "ct":
         return make_training_ct if for_training else partial(make_ct, matrix=matrix)
     return make_training_flair if for_training else make_flair
-
-
-def _gathered(paths: Iterable[Path], after: Callable[[int], None] | None) -> list[Path]:
-    gathered = []
-    for path in paths:
-        gathered.append(path)
-        if after:
-            after(len(gathered))
-    return gathered
 
 
 def _write_case(

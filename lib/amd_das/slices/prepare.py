@@ -1,25 +1,15 @@
 """From files to a slice store: cases read and preprocessed in several processes, appended one by one in their order."""
 
-import itertools
 import logging
-import multiprocessing
-import os
 import shutil
-import signal
-import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
-
-import torch
-from threadpoolctl import threadpool_limits
 
 from amd_das.datasets import CaseFiles, Lesion
 from amd_das.datasets.splits import FILE_NAME as SPLIT
@@ -28,7 +18,8 @@ from amd_das.datasets.volumes import has_lesion
 from amd_das.errors import ConfigError, TrainingError, TrainingStopped
 from amd_das.files import write_whole
 from amd_das.preprocessing.grid import SIZE
-from amd_das.slices.cases import PrepareConfig, PreparedCase, prepare_case
+from amd_das.processes import in_order, processors
+from amd_das.slices.cases import PrepareConfig, prepare_case
 from amd_das.slices.index import FORMAT, Domain
 from amd_das.slices.writer import SliceWriter
 
@@ -37,15 +28,8 @@ logger = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
 """Told of the cases done, all cases, and the last one's name."""
 
-AHEAD: Final = 2
-"""Cases a process is given ahead of the one being appended: what bounds the memory."""
-
 TARGET_SLICES: Final = 20
 """Slices a head CT has at least, for the disk space needed (ours)."""
-
-_POLL_SECONDS = 0.5
-_Work = Callable[[CaseFiles], PreparedCase | str]
-_StopCheck = Callable[[], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +60,7 @@ def prepare(
     processes: int | None = None,
     retry: bool = False,
     progress: Progress | None = None,
-    should_stop: _StopCheck | None = None,
+    should_stop: Callable[[], bool] | None = None,
     split: Path | None = None,
 ) -> PrepareReport:
     """Make or continue a slice store; the same cases give the same bytes, whatever the number of processes.
@@ -100,6 +84,7 @@ def prepare(
         TrainingError: no cases; a source without masks or with empty ones only; every case failed; fewer slices than
             ``config.least_slices``; no room on the disk. What is prepared stays.
         TrainingStopped: ``should_stop`` said so.
+        ProcessLostError: a process was ended from outside; what is prepared stays.
         ConfigError: the directory holds another store, two cases have one name, or masks outline different things.
     """
     config = config or PrepareConfig()
@@ -124,7 +109,8 @@ def prepare(
         if progress is not None:
             progress(len(cases) - len(todo), len(cases), "")
         work = partial(prepare_case, domain=domain, config=config, labelled=labelled)
-        outcomes = _in_order(work, todo, processes or _processors(), should_stop or (lambda: False))
+        check = partial(_stop_if_asked, should_stop or (lambda: False), len(todo))
+        outcomes = in_order(work, todo, max(min(processes or processors(), len(todo)), 1), check)
         with closing(outcomes):
             for number, (files, outcome) in enumerate(zip(todo, outcomes, strict=True), start=1):
                 if isinstance(outcome, str):
@@ -233,62 +219,6 @@ def _check_outcome(writer: SliceWriter, failures: Mapping[str, str], config: Pre
         )
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-def _in_order(
-    work: _Work, cases: Sequence[CaseFiles], processes: int, should_stop: _StopCheck
-) -> Generator[PreparedCase | str, None, None]:
-    """``work`` of every case, in their order, with a bounded number of results waiting."""
-    if processes == 1 or len(cases) <= 1:
-        for number, files in enumerate(cases):
-            _stop_if_asked(should_stop, number, len(cases))
-            yield work(files)
-        return
-    processes = min(processes, len(cases))
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, spawn, initializer=_start_worker)
-    try:
-        rest = iter(cases)
-        waiting = deque(pool.submit(work, files) for files in itertools.islice(rest, AHEAD * processes))
-        number = 0
-        while waiting:
-            while not waiting[0].done():
-                _stop_if_asked(should_stop, number, len(cases))
-                wait([waiting[0]], timeout=_POLL_SECONDS)
-            yield _result(waiting.popleft())
-            number += 1
-            waiting.extend(pool.submit(work, files) for files in itertools.islice(rest, 1))
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _result(future: "Future[PreparedCase | str]") -> PreparedCase | str:
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise TrainingError(
-            "a process that prepares cases was ended from outside, as a rule for want of memory; run again to "
-            "continue, with fewer processes"
-        ) from error
-
-
-def _stop_if_asked(should_stop: _StopCheck, number: int, count: int) -> None:
+def _stop_if_asked(should_stop: Callable[[], bool], count: int, done: int) -> None:
     if should_stop():
-        raise TrainingStopped(f"stopped after {number} of {count} cases; run again to continue")
-
-
-def _start_worker() -> None:
-    """One thread a process; Ctrl-C is the parent's to handle, and without a parent there is nothing to do."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
-    threadpool_limits(1)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+        raise TrainingStopped(f"stopped after {done} of {count} cases; run again to continue")
