@@ -36,7 +36,7 @@ TRAINERS: Final[Mapping[str, str]] = {
 
 HELP: Final[Mapping[str, str]] = {
     "preset": "shipped: about four hours on two cores; adapt: from the model in use on, with the CT here alone, half "
-    "an hour; renew: as adapt, but a new network and over an hour; smoke: minutes, only to see that all works, and is "
+    "an hour; renew: as adapt, but a new network and two hours; smoke: minutes, only to see that all works, and is "
     "not put to use; paper: days, needs a GPU.",
     "device": "Where it computes.",
     "steps": "At most so many; it ends earlier when it gets no better.",
