@@ -7,18 +7,15 @@ from pathlib import Path
 
 import torch
 
+from amd_das.processes import processors
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def machine() -> str:
     """Processor, cores this process may use, GPU if there is one, torch."""
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{_processor()}, {cores()} of {os.cpu_count()} cores{gpu}, torch {torch.__version__}"
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return f"{_processor()}, {processors()} of {os.cpu_count()} cores{gpu}, torch {torch.__version__}"
 
 
 def _processor() -> str:

@@ -12,8 +12,8 @@ from amd_das.pipeline.places import cases_of
 from amd_das.pipeline.run import run as run_pipeline
 from amd_das.pipeline.stages import SLICES
 from amd_das.pipeline.steps import PipelineCallback, PipelineProgress, StepResult
+from amd_das.processes import processors
 from amd_das.reproduction import phantoms
-from amd_das.reproduction.machine import cores
 from amd_das.slices import SliceStore
 from amd_das.slices.prepare import prepare
 from amd_das.training.progress import StopCheck
@@ -63,7 +63,7 @@ class Work:
         self.config, self.places, self.workdir = config, places, places.workdir
         heads = config.source_heads + config.target_heads
         few = places.source is None and places.phantoms and heads < 2 * _HEADS_PER_PROCESS
-        self.processes = processes or (1 if few else cores())
+        self.processes = processes or (1 if few else processors())
         self.should_stop = should_stop or (lambda: False)
         self.data: dict[str, Any] = {}
         self._progress, self._row = progress, ("", 0, 1)
