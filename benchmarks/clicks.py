@@ -27,6 +27,7 @@ import phantom_test_set
 import SimpleITK as sitk
 from scipy import ndimage
 
+from amd_das.components import Components
 from amd_das.inference import InferenceConfig, Predictor
 from amd_das.interaction import Corrector, InteractionConfig, from_clicks, gather
 from amd_das.models import load_current
@@ -52,14 +53,11 @@ def next_click(pred: np.ndarray, label: np.ndarray, spacing: np.ndarray) -> Clic
     """The middle of the largest error; None where there is none."""
     largest, found = 0, None
     for is_missing, error in ((True, label & ~pred), (False, pred & ~label)):
-        if not (around := ndimage.find_objects(error.astype(np.int8))):
-            continue
-        pieces, _ = ndimage.label(error[around[0]], np.ones((3, 3, 3)))
-        sizes = np.bincount(pieces.ravel())
-        sizes[0] = 0
+        pieces = Components.of(error)
+        sizes = pieces.sizes()
         if sizes.max() > largest:
             largest = int(sizes.max())
-            found = is_missing, pieces == sizes.argmax(), [part.start for part in around[0]]
+            found = is_missing, pieces.labels == sizes.argmax(), [part.start for part in pieces.box]
     if found is None:
         return None
     is_missing, piece, corner = found
@@ -160,7 +158,7 @@ def main() -> None:
         label = np.asarray(nibabel.load(arguments.data / "masks" / f"{case}-iph.nii.gz").dataobj) != 0
         began = time.process_time()
         evidence = gather(volume, predictor)
-        automatic = evidence.found.outline(InferenceConfig())
+        automatic = evidence.found.outline(InferenceConfig()).mask
         first.append(time.process_time() - began)
         if not label.any():
             if automatic.any():

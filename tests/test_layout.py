@@ -32,7 +32,7 @@ def test_the_package_never_imports_monai_label_or_the_app() -> None:
 
 
 FLOORS = [
-    {"errors", "conventions", "files", "hardware", "processes"},
+    {"errors", "conventions", "files", "hardware", "processes", "components"},
     {"volume", "networks", "losses", "accounts"},
     {"reading", "preprocessing", "phantom"},
     {"datasets"},

@@ -4,13 +4,13 @@ Everything is measured in millimetres on the input's own grid, whatever its orie
 slices are those across the array axis closest to superior-inferior.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from scipy import ndimage
 
+from amd_das.components import Components
 from amd_das.errors import GeometryError
 from amd_das.preprocessing.grid import AxialGrid
 from amd_das.volume import Volume
@@ -97,16 +97,9 @@ def measure(mask: np.ndarray, volume: Volume, midline: "Midline | None" = None) 
     if not foreground.any():
         return Measurement(volume_ml=0.0, lesions=())
     midline = midline or Midline(volume)
-    components = sorted(_components(foreground), key=len, reverse=True)
+    components = sorted(Components.of(foreground).places(), key=len, reverse=True)
     lesions = tuple(_measure_lesion(label, voxels, volume, midline) for label, voxels in enumerate(components, start=1))
     return Measurement(volume_ml=sum(map(len, components)) * volume.voxel_ml, lesions=lesions)
-
-
-def _components(foreground: np.ndarray) -> Iterator[np.ndarray]:
-    """The 26-connected components of an (I, J, K) bool mask, each as (n, 3) array indices."""
-    labels, _ = ndimage.label(foreground, structure=np.ones((3, 3, 3)))
-    for label, box in enumerate(ndimage.find_objects(labels), start=1):
-        yield np.argwhere(labels[box] == label) + [part.start for part in box]
 
 
 def _measure_lesion(label: int, voxels: np.ndarray, volume: Volume, midline: "Midline") -> Lesion:

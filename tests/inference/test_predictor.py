@@ -302,6 +302,6 @@ def test_the_probability_map_lies_on_the_volume_and_gives_the_same_outline(model
     assert on_volume.min() >= 0
     assert on_volume.max() <= 1
     result = predictor.segment(volume)
-    np.testing.assert_array_equal(found.outline(CONFIG), result.mask)
+    np.testing.assert_array_equal(found.outline(CONFIG).mask, result.mask)
     assert (on_volume[result.mask > 0] >= CONFIG.threshold).all()
     assert found.warnings == result.warnings

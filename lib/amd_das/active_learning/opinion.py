@@ -73,7 +73,7 @@ def form_opinion(
     mean = (plain + mirrored) / 2
     found = ProbabilityMap(prepared=prepared, slices=mean, warnings=prepared.warnings)
     return Opinion(
-        mask=found.outline(config),
+        mask=found.outline(config).mask,
         entropy=volume_entropy(mean),
         flip_consistency=flip_consistency(plain, mirrored, config.threshold),
         fingerprint=volume_fingerprint(prepared.slices, prepared.with_brain),

@@ -19,13 +19,13 @@ from monai.metrics import (
     compute_hausdorff_distance,
     get_mask_edges,
 )
-from scipy import ndimage, stats
+from scipy import stats
 from scipy.spatial import KDTree
 
+from amd_das.components import Components
 from amd_das.errors import GeometryError
 
 PERCENTILE: Final = 95
-_TOUCHING: Final = np.ones((3, 3, 3), bool)  # voxels that share a corner are one lesion, as in the measurement
 _RIGHT_ANGLE: Final = 1e-3  # cosine between array axes below which they are taken as orthogonal
 
 
@@ -135,15 +135,14 @@ def _cropped(pred: np.ndarray, ref: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def _lesions(pred: np.ndarray, ref: np.ndarray) -> dict[str, Any]:
-    (said, n_said), (true, n_true) = (ndimage.label(mask, structure=_TOUCHING) for mask in (pred, ref))
-    both = pred & ref
-    found, right = len(np.unique(true[both])), len(np.unique(said[both]))
+    said, true = Components.of(pred), Components.of(ref)
+    found, right = (int(np.count_nonzero(lesions.sizes(pred & ref))) for lesions in (true, said))
     return {
-        "lesions_ref": n_true,
+        "lesions_ref": true.count,
         "lesions_found": found,
-        "lesions_pred": n_said,
-        "lesions_false": n_said - right,
-        "lesion_f1": lesion_f1(ref=n_true, found=found, pred=n_said, false=n_said - right),
+        "lesions_pred": said.count,
+        "lesions_false": said.count - right,
+        "lesion_f1": lesion_f1(ref=true.count, found=found, pred=said.count, false=said.count - right),
     }
 
 

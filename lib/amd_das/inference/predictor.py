@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -104,6 +104,17 @@ class Segmentation:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Outline:
+    """What a probability map amounts to."""
+
+    mask: np.ndarray
+    """(I, J, K) uint8 on the volume's own grid, 1 where hemorrhage."""
+
+    left_out: np.ndarray
+    """(I, J, K) bool: what would be in the mask, were it not doubtful."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class ProbabilityMap:
     """What the network says of one volume, before anything is decided."""
 
@@ -120,28 +131,27 @@ class ProbabilityMap:
         """(I, J, K) float32 probabilities in [0, 1] on the volume's own grid, linear in between."""
         return self.prepared.grid.backward(self.slices)
 
-    def doubtful(self, config: InferenceConfig) -> np.ndarray:
-        """(Z, 240, 240) bool: the spots that :meth:`outline` leaves out because the scan has surer ones."""
-        voxel_ml = self.prepared.grid.slice_mm * PIXEL_MM**2 / 1000.0
-        return doubtful_spots(self.slices, config.threshold, config.sure_from, voxel_ml, config.min_component_ml)
-
     def believed(self, config: InferenceConfig) -> np.ndarray:
-        """(Z, 240, 240) float32, the probabilities, 0 in doubtful spots."""
-        return np.where(self.doubtful(config), np.float32(0.0), self.slices)
+        """(Z, 240, 240) float32, the probabilities, 0 in what is doubtful because the scan has surer spots."""
+        voxel_ml = self.prepared.grid.slice_mm * PIXEL_MM**2 / 1000.0
+        doubtful = doubtful_spots(self.slices, config.threshold, config.sure_from, voxel_ml, config.min_component_ml)
+        return np.where(doubtful, np.float32(0.0), self.slices)
 
-    def outline(self, config: InferenceConfig) -> np.ndarray:
-        """(I, J, K) uint8 on the volume's own grid: 1 from the threshold on, without what is doubtful or too small."""
+    def outline(self, config: InferenceConfig) -> Outline:
+        """What is bleeding: from the threshold on, without what is doubtful or too small."""
+        believed = self.believed(config)
+        mask = self._mask(believed, config)
+        if (believed == self.slices).all():
+            return Outline(mask=mask, left_out=np.zeros(mask.shape, bool))
+        return Outline(mask=mask, left_out=self._mask(self.slices, config) > mask)
+
+    def _mask(self, slices: np.ndarray, config: InferenceConfig) -> np.ndarray:
+        """(Z, 240, 240) probabilities → (I, J, K) uint8 on the volume's own grid."""
         grid = self.prepared.grid
         mask = np.zeros(grid.shape, np.uint8)
-        bleeding = binarise(grid.backward_axial(self.believed(config)), config.threshold)
+        bleeding = binarise(grid.backward_axial(slices), config.threshold)
         grid.axial(mask)[...] = drop_small(bleeding, grid.voxel_ml, config.min_component_ml)
         return mask
-
-    def left_out(self, outline: np.ndarray, config: InferenceConfig) -> np.ndarray:
-        """(I, J, K) bool: what :meth:`outline` gave nothing for because it is doubtful; ``outline`` is what it gave."""
-        if not self.doubtful(config).any():
-            return np.zeros(outline.shape, bool)
-        return self.outline(replace(config, sure_from=0.0)) > outline
 
     def doubts(self, left_out: np.ndarray) -> tuple[str, ...]:
         """Where a reader should look for what a mask leaves out as doubtful, (I, J, K) bool; a warning, or none."""
@@ -200,16 +210,16 @@ class Predictor:
         found = self._map(volume, config, tell, latencies)
         tell("outlining", 0.9)
         with _timed(latencies, "postprocess"):
-            mask = found.outline(config)
-            doubts = found.doubts(found.left_out(mask, config))
+            outline = found.outline(config)
+            doubts = found.doubts(outline.left_out)
         tell("measuring", 0.95)
         with _timed(latencies, "measure"):
-            measurement = measure(mask, volume)
+            measurement = measure(outline.mask, volume)
         latencies["total"] = time.perf_counter() - started
         tell("done", 1.0)
         logger.info("%s: %.1f mL in %.2f s", volume.case_id, measurement.volume_ml, latencies["total"])
         return Segmentation(
-            mask=mask,
+            mask=outline.mask,
             measurement=measurement,
             model=self.info,
             warnings=found.warnings + doubts,

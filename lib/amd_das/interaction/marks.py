@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import ndimage
 
+from amd_das.components import Components
 from amd_das.errors import InputError
 
 MAX_CLICKS: Final = 500
 """More clicks than anybody makes on one scan; a request with more is a mistake (ours)."""
-
-_TOUCHING = np.ones((3, 3, 3), bool)
 
 
 class MarkError(InputError):
@@ -75,7 +73,8 @@ def from_strokes(foreground: np.ndarray, background: np.ndarray) -> Marks:
     """
     if (both := foreground & background).any():
         raise MarkError(f"{int(both.sum())} voxels are painted as foreground and as background; erase one of the two")
-    return Marks(foreground=_pieces(foreground), background=_pieces(background))
+    strokes = [Components.of(painted).places() for painted in (foreground, background)]
+    return Marks(foreground=tuple(strokes[0]), background=tuple(strokes[1]))
 
 
 def _voxel(click: Sequence[float], shape: tuple[int, int, int], side: str) -> tuple[int, int, int]:
@@ -92,12 +91,3 @@ def _voxel(click: Sequence[float], shape: tuple[int, int, int], side: str) -> tu
             "counted from 0; click inside it, and check that the clicks belong to this image"
         )
     return i, j, k
-
-
-def _pieces(painted: np.ndarray) -> tuple[np.ndarray, ...]:
-    around = ndimage.find_objects(painted.astype(np.int8))
-    if not around:
-        return ()
-    corner = np.array([part.start for part in around[0]])
-    labels, count = ndimage.label(painted[around[0]], structure=_TOUCHING)
-    return tuple(np.argwhere(labels == number) + corner for number in range(1, count + 1))

@@ -7,8 +7,8 @@ than half is denser is bone that the brain extraction has left, or calcification
 from typing import Final
 
 import numpy as np
-from scipy import ndimage
 
+from amd_das.components import Components
 from amd_das.preprocessing.window import to_hu
 
 BLOOD_AT_MOST_HU: Final = 95.0
@@ -16,8 +16,6 @@ BLOOD_AT_MOST_HU: Final = 95.0
 
 _SPOT_FROM: Final = 0.25
 """A spot is where the probability is at least this, so that its soft edge goes with it (ours)."""
-
-_TOUCHING = np.ones((3, 3), bool)
 
 
 def without_bone(probability: np.ndarray, unit: np.ndarray) -> np.ndarray:
@@ -32,8 +30,6 @@ def without_bone(probability: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """
     kept = np.array(probability)
     for one, image in zip(kept, to_hu(unit), strict=True):
-        spots, count = ndimage.label(one >= _SPOT_FROM, structure=_TOUCHING)
-        if count:
-            density = ndimage.median(image, spots, np.arange(1, count + 1))
-            one[np.isin(spots, 1 + np.flatnonzero(density > BLOOD_AT_MOST_HU))] = 0
+        spots = Components.of(one >= _SPOT_FROM)
+        one[spots.mask(spots.medians(image) > BLOOD_AT_MOST_HU)] = 0
     return kept

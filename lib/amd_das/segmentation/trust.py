@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import ndimage
 
+from amd_das.components import SPOT_FROM, Components
 from amd_das.errors import ConfigError
-
-_TOUCHING: Final = np.ones((3, 3, 3), bool)
 
 _NEIGHBOURS: Final = 3
 """Slices that a spot's mean takes to say anything: with fewer, what is doubtful stays so."""
@@ -22,7 +20,7 @@ _NEIGHBOURS: Final = 3
 class SpotTrust:
     """When a spot is believed. All numbers are ours; DECISIONS.md says what they were measured on."""
 
-    begins: float = 0.1
+    begins: float = SPOT_FROM
     """A spot is what hangs together from this probability on, its soft edge with it."""
 
     nothing_below: float = 0.6
@@ -67,15 +65,13 @@ def trusted(probability: np.ndarray, numbers: np.ndarray, config: SpotTrust) -> 
 
 
 def _of_neighbours(probability: np.ndarray, config: SpotTrust) -> tuple[np.ndarray, np.ndarray]:
-    spots, count = ndimage.label(probability >= config.begins, structure=_TOUCHING)
-    size = np.bincount(spots.ravel(), minlength=count + 1)
-    mean = np.bincount(spots.ravel(), probability.ravel(), minlength=count + 1) / np.maximum(size, 1)
-    asked = size >= config.least_px
-    asked[0] = False  # what lies around the spots
+    spots = Components.of(probability >= config.begins)
+    mean = spots.means(probability)
+    asked = spots.sizes() >= config.least_px
     believed = asked & (mean >= config.lesion_from)
     nothing = mean < config.nothing_below if len(probability) >= _NEIGHBOURS else np.zeros_like(asked)
-    lesion = believed[spots] & (probability >= 0.5)
-    kept = ~(asked & ~believed & ~nothing)[spots].any((1, 2))
+    lesion = spots.mask(believed) & (probability >= 0.5)
+    kept = ~spots.mask(asked & ~believed & ~nothing).any((1, 2))
     area = lesion.sum((1, 2))
     beside = np.maximum(np.append(0, area[:-1]), np.append(area[1:], 0))
     return lesion, kept & ~((beside >= config.abrupt_px) & (area < 0.1 * beside))

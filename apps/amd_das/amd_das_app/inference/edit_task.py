@@ -11,6 +11,7 @@ import numpy as np
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from scipy import ndimage
 
+from amd_das.components import TOUCHING
 from amd_das.conventions import LABELS, RESEARCH_NOTICE
 from amd_das.errors import ConfigError, InputError
 from amd_das.inference import Segmentation
@@ -37,8 +38,6 @@ logger = logging.getLogger(__name__)
 
 EDIT_NAME: Final = "amd_das_edit"
 SCRIBBLES_NAME: Final = "amd_das_scribbles"
-
-_TOUCHING = np.ones((3, 3, 3), bool)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,9 +231,9 @@ def _under_strokes(current: np.ndarray, strokes: np.ndarray) -> np.ndarray | Non
         return None
     around = ndimage.find_objects(strokes.astype(np.int8))[0]
     box = tuple(slice(max(part.start - 1, 0), part.stop + 1) for part in around)
-    touching = ndimage.binary_dilation(current[box], _TOUCHING) & strokes[box]
+    touching = ndimage.binary_dilation(current[box], TOUCHING) & strokes[box]
     before = current.copy()
-    before[box] |= ndimage.binary_propagation(touching, _TOUCHING, mask=strokes[box])
+    before[box] |= ndimage.binary_propagation(touching, TOUCHING, mask=strokes[box])
     return before
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from amd_das.inference import InferenceConfig, Predictor
+from amd_das.inference import InferenceConfig, Outline, Predictor
 from amd_das.interaction import Corrector, Evidence, gather
 from amd_das.measurement import Midline
 from amd_das.reading import ReadingConfig, read_volume
@@ -35,8 +35,8 @@ class KnownScan:
         return Midline(self.evidence.volume)
 
     @cached_property
-    def _left_out(self) -> np.ndarray:
-        return self.evidence.found.left_out(self.corrector("automatic").start, self._inference)
+    def _outline(self) -> Outline:
+        return self.evidence.found.outline(self._inference)
 
     def warnings(self, mask: np.ndarray, start: str) -> tuple[str, ...]:
         """What a user should know of a mask, (I, J, K) uint8, that was corrected from this start.
@@ -44,13 +44,13 @@ class KnownScan:
         Doubtful spots are of the automatic result alone, and no news once they are in the mask.
         """
         found = self.evidence.found
-        return found.warnings + (found.doubts(self._left_out & (mask == 0)) if start == "automatic" else ())
+        return found.warnings + (found.doubts(self._outline.left_out & (mask == 0)) if start == "automatic" else ())
 
     def corrector(self, start: str) -> Corrector:
         """What clicks correct: "automatic" or "nothing"."""
         if start not in self._correctors:
             shape = self.evidence.volume.shape
-            mask = np.zeros(shape, np.uint8) if start == "nothing" else self.evidence.found.outline(self._inference)
+            mask = np.zeros(shape, np.uint8) if start == "nothing" else self._outline.mask
             self._correctors[start] = Corrector(self.evidence, mask)
         return self._correctors[start]
 
