@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -35,8 +36,14 @@ def test_results_come_in_order_and_progress_is_told(processes: int) -> None:
 
 def test_things_are_taken_as_they_are_needed() -> None:
     taken: list[int] = []
-    things = (taken.append(number) or number for number in range(100))
-    results = in_order(math.factorial, things, 2)
+
+    class Things(list[int]):
+        def __iter__(self) -> Iterator[int]:
+            for number in super().__iter__():
+                taken.append(number)
+                yield number
+
+    results = in_order(math.factorial, Things(range(100)), 2)
     assert next(results) == 1
     assert len(taken) <= 5
     results.close()
@@ -63,7 +70,7 @@ def test_what_the_work_raises_is_raised() -> None:
 
 def test_a_process_ended_from_outside_is_told() -> None:
     with pytest.raises(ProcessLostError, match="ended from outside"):
-        list(in_order(os._exit, [1], 2))
+        list(in_order(os._exit, [1, 1], 2))
 
 
 def test_a_stop_that_ended_the_processes_too_is_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +82,7 @@ def test_a_stop_that_ended_the_processes_too_is_a_stop(monkeypatch: pytest.Monke
             raise AskedError
 
     with pytest.raises(AskedError):
-        list(in_order(os._exit, [1], 2, check))
+        list(in_order(os._exit, [1, 1], 2, check))
 
 
 def test_there_is_a_processor() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amd_das import __version__
-from amd_das.conventions import RESEARCH_NOTICE
+from amd_das.conventions import PRESETS, RESEARCH_NOTICE
 from amd_das.errors import AmdDasError, ConfigError
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ def _models(args: argparse.Namespace) -> int:
     elif args.action == "card":
         _say(f"written: {_renewed_card(folder, args)}")
         return DONE
-    used = models.current_version(folder) if (folder / models.CURRENT).exists() else None
+    used = models.version_in_use(folder)
     for version in models.list_versions(folder):
         metrics = models.read_info(folder, version).metrics
         numbers = {name: value for name, value in metrics.items() if isinstance(value, int | float)}
@@ -482,8 +482,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     pipeline.add_argument(
         "--preset",
-        choices=("smoke", "shipped", "adapt", "renew", "paper"),
-        default="shipped",
+        choices=PRESETS,
+        default=PRESETS[0],
         help="(%(default)s); adapt goes on from the model in use, with CT alone; renew has it teach a new network so",
     )
     pipeline.add_argument(

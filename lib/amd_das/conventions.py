@@ -26,5 +26,8 @@ BY_HAND: Final = " by hand"
 RESEARCH_NOTICE: Final = "Research use only. Not a medical device: not for diagnosis or treatment."
 """Said wherever a user sees a result."""
 
+PRESETS: Final = ("shipped", "adapt", "renew", "smoke", "paper")
+"""Of the pipeline, as every command and list offers them; the first is the usual one."""
+
 DICOM_FORMATS: Final = ("seg", "sr", "sc")
 """What a result can be in DICOM: segmentation, structured report, pictures (secondary capture)."""

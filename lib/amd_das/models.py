@@ -122,7 +122,7 @@ def remove_version(model_dir: Path, version: str) -> None:
         ModelError: it is the one in use.
     """
     expect_version(model_dir, version)
-    if (model_dir / CURRENT).exists() and current_version(model_dir) == version:
+    if version == version_in_use(model_dir):
         raise ModelError(f"model version {version!r} is in use; put another to use first (amd-das models use VERSION)")
     folder = model_dir / "versions" / version
     going = folder.with_name(f".removed-{version}")  # out of sight at once, whole; then its files
@@ -167,16 +167,24 @@ def list_versions(model_dir: Path) -> list[str]:
     return sorted(path.parent.name for path in (model_dir / "versions").glob(f"[!.]*/{RECORD}"))
 
 
-def current_version(model_dir: Path) -> str:
-    """Name of the version in use; raises ModelError when none is."""
+def version_in_use(model_dir: Path) -> str | None:
+    """Name of the version in use, None when none is; raises ModelError when what should name one does not."""
     try:
         version = (model_dir / CURRENT).read_text().strip()
     except FileNotFoundError:
-        raise ModelError(
-            f"no model: {CURRENT!r} is missing from the model folder; restore the shipped weights or train a model"
-        ) from None
+        return None
     if not _VERSION_PATTERN.fullmatch(version):
         raise ModelError(f"{CURRENT!r} in the model folder should name a version, but says {version[:80]!r}")
+    return version
+
+
+def current_version(model_dir: Path) -> str:
+    """Name of the version in use; raises ModelError when none is."""
+    version = version_in_use(model_dir)
+    if version is None:
+        raise ModelError(
+            f"no model: {CURRENT!r} is missing from the model folder; restore the shipped weights or train a model"
+        )
     return version
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Final, TypeVar
@@ -32,8 +32,8 @@ def processors() -> int:
 
 def in_order(
     work: Callable[[Thing], Result],
-    things: Iterable[Thing],
-    processes: int,
+    things: Sequence[Thing],
+    processes: int | None = None,
     check: Callable[[int], None] = lambda done: None,
 ) -> Generator[Result, None, None]:
     """``work`` of every thing, in their order, with a bounded number of results waiting.
@@ -43,15 +43,16 @@ def in_order(
 
     Args:
         work: what can be sent to another process; where there is one process alone it is this one.
-        things: one by one, as they are needed.
-        processes: at least 1.
+        things: sent one by one, as they are needed.
+        processes: at most; None for one per processor.
         check: told a few times a second how many results were handed out; what it raises ends the work, and what is
             under way is given up.
 
     Raises:
         ProcessLostError: a process was ended from outside.
     """
-    if processes == 1:
+    processes = min(processes or processors(), len(things))
+    if processes <= 1:
         for done, thing in enumerate(things):
             check(done)
             yield work(thing)

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
+from amd_das import conventions
 from amd_das.errors import ConfigError
 from amd_das.pipeline.presets import PRESETS, preset
 
@@ -30,6 +31,10 @@ def test_the_preset_paper_holds_the_papers_numbers() -> None:
     assert stage2.network == stage1.segmenter
     assert stage2.network.stages[-1] == (512, 512, 512)
     assert paper.matched
+
+
+def test_those_that_commands_and_lists_offer_are_those_there_are() -> None:
+    assert list(PRESETS) == list(conventions.PRESETS)
 
 
 @pytest.mark.parametrize("name", PRESETS)

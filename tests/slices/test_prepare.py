@@ -162,7 +162,7 @@ def test_a_disk_without_room_is_told_before_work(
 def test_a_process_killed_from_outside_is_told(
     source: list[CaseFiles], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    killed = lambda work, things, *rest: in_order(os._exit, (1 for _ in things), *rest)  # noqa: E731
+    killed = lambda work, things, *rest: in_order(os._exit, [1] * len(things), *rest)  # noqa: E731
     monkeypatch.setattr(prepare_module, "in_order", killed)
     with pytest.raises(ProcessLostError, match=r"ended from outside.* with fewer processes"):
         run(source, tmp_path / "s", processes=2)

@@ -12,12 +12,12 @@ import numpy as np
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from amd_das.errors import ConfigError, ProcessLostError
+from amd_das.errors import ConfigError
 from amd_das.files import write_whole
 from amd_das.phantom.case import PhantomCase
 from amd_das.phantom.ct import make_ct, make_training_ct
 from amd_das.phantom.flair import make_flair, make_training_flair
-from amd_das.processes import in_order, processors
+from amd_das.processes import in_order
 from amd_das.volume import Volume
 
 Kind = Literal["ct", "flair"]
@@ -46,7 +46,7 @@ def write_cases(
     (only kinds that are there, and always "iph" or "glioma"); ``records/<case>.json`` says what was drawn.
     ``matrix`` is the CT's pixels along a side; ``for_training`` makes cases of fewer slices (see `make_training_ct`
     and `make_training_flair`); ``resume`` leaves finished cases as they are; ``processes`` None means one for each
-    processor; ``after`` is told the number of cases done, and may raise to stop.
+    processor; ``after`` is told the number of cases done, again and again, and may raise to stop.
 
     Raises:
         ConfigError: an unknown kind or format, or a count below one.
@@ -61,14 +61,10 @@ def write_cases(
     one = partial(_write_case, render=render, kind=kind, format=format, directory=directory, resume=resume)
     tell = after or (lambda done: None)
     gathered: list[Path] = []
-    with closing(in_order(one, range(seed, seed + count), min(processes or processors(), count))) as paths:
-        try:
-            for path in paths:
-                gathered.append(path)
-                tell(len(gathered))
-        except ProcessLostError:
-            tell(len(gathered))  # who ended the process may have asked this one to stop
-            raise
+    with closing(in_order(one, range(seed, seed + count), processes, tell)) as paths:
+        for path in paths:
+            gathered.append(path)
+            tell(len(gathered))
     return gathered
 
 

@@ -184,7 +184,7 @@ PRESETS: Final[Mapping[str, Callable[[], PipelineConfig]]] = {
     "smoke": smoke,
     "paper": paper,
 }
-"""By name; the first is the usual one."""
+"""By name, in the order of :data:`amd_das.conventions.PRESETS`."""
 
 
 def preset(name: str) -> PipelineConfig:

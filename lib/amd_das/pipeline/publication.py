@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from amd_das.model_card import inherited, model_card, used
-from amd_das.models import CURRENT, ModelInfo, save_version
+from amd_das.models import ModelInfo, save_version, version_in_use
 from amd_das.networks.fcn import Fcn
 from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.steps import StepResult
@@ -65,7 +65,7 @@ def publish(
     }
     metrics: dict[str, Any] = {name: round(value, 4) for name, value in last["best"].items()}
     kept = ""
-    if not config.for_use and (model_dir / CURRENT).exists():
+    if not config.for_use and version_in_use(model_dir):
         kept = f"weights of the preset {config.name!r} are of no use beyond seeing every step work"
         metrics |= {"published": False, "reason": kept}
     info = save_version(

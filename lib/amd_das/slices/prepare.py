@@ -18,7 +18,7 @@ from amd_das.datasets.volumes import has_lesion
 from amd_das.errors import ConfigError, TrainingError, TrainingStopped
 from amd_das.files import write_whole
 from amd_das.preprocessing.grid import SIZE
-from amd_das.processes import in_order, processors
+from amd_das.processes import in_order
 from amd_das.slices.cases import PrepareConfig, prepare_case
 from amd_das.slices.index import FORMAT, Domain
 from amd_das.slices.writer import SliceWriter
@@ -110,7 +110,7 @@ def prepare(
             progress(len(cases) - len(todo), len(cases), "")
         work = partial(prepare_case, domain=domain, config=config, labelled=labelled)
         check = partial(_stop_if_asked, should_stop or (lambda: False), len(todo))
-        outcomes = in_order(work, todo, max(min(processes or processors(), len(todo)), 1), check)
+        outcomes = in_order(work, todo, processes, check)
         with closing(outcomes):
             for number, (files, outcome) in enumerate(zip(todo, outcomes, strict=True), start=1):
                 if isinstance(outcome, str):

@@ -8,11 +8,9 @@ import pytest
 from helpers import stand_in_training
 
 from amd_das.errors import AmdDasError, ConfigError, NotFoundError, PacsUnreachableError, TrainingError
-from amd_das.pipeline import presets
 from amd_das_app.routes.train import params_of
 from amd_das_app.settings import ServerSettings
 from amd_das_app.training.tasks import (
-    PRESETS,
     Training,
     TrainParams,
     make_trainers,
@@ -45,10 +43,6 @@ def test_trainers_in_order_with_a_short_typed_config(studies: Path, settings: Se
         assert "phantom FLAIR" in info["description"]
     assert trainers["amd_das"].stats()["total_time"] == "0:00:00"
     assert not settings.runs_folder.exists()
-
-
-def test_the_pipelines_presets_are_all_offered_in_its_order() -> None:
-    assert list(PRESETS) == list(presets.PRESETS)
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from amd_das.conventions import PRESETS
 from amd_das.errors import ConfigError, NotFoundError
 from amd_das.models import default_model_dir
 from amd_das_app.requests.params import parse_device
 from amd_das_app.settings import ServerSettings
 from amd_das_app.training.fine_tune_task import FINE_TUNE, FineTuneTask
 from amd_das_app.training.process_task import HINTS, ProcessTrainTask, is_dicomweb
-
-PRESETS: Final = ("shipped", "adapt", "renew", "smoke", "paper")
-"""The first is the default, as in 3D Slicer's drop-down."""
 
 CONF_SOURCE: Final = "source"
 """Key of the app's configuration: ``--conf source DIR``."""
