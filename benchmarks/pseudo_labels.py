@@ -1,4 +1,4 @@
-"""How right the labels are that self-training learns from: slice by slice (`sure`), or by whole spots (`spots`).
+"""How right the labels are that self-training learns from: slice by slice, or by whole spots.
 
     python benchmarks/pseudo_labels.py --data DIR… [--model-dir DIR] [-o RESULTS.json]
 
@@ -10,7 +10,7 @@ from, and as what.
 import argparse
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -22,9 +22,7 @@ from amd_das.inference import Predictor, ProbabilityMap
 from amd_das.models import load_current
 from amd_das.reading import read_volume
 from amd_das.reproduction.machine import machine
-from amd_das.segmentation.self_training import SelfTrainingConfig, is_sure
-from amd_das.segmentation.trust import SpotTrust, trusted
-from amd_das.training.run import FitConfig
+from amd_das.segmentation.trust import SliceTrust, SpotTrust, Trust
 
 SHOWN_PX: Final = 40
 """A slice shows a lesion, or blood in a ventricle, from here on."""
@@ -32,15 +30,7 @@ SHOWN_PX: Final = 40
 TAKEN, MISSED = 0.3, 0.7
 """Parts of them: more of the ventricular blood labelled lesion, or of the lesion labelled none, is a wrong slice."""
 
-Rule = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""(n, H, W) probabilities → (n, H, W) bool lesion, (n,) bool slices that are learnt from."""
-
-_SLICEWISE: Final = SelfTrainingConfig(fit=FitConfig(batch=1, steps=1))
-
-RULES: Final[dict[str, Rule]] = {
-    "slice by slice": lambda found: (found >= 0.5, is_sure(found, _SLICEWISE)),
-    "by whole spots": lambda found: trusted(found, np.arange(len(found)), SpotTrust()),
-}
+RULES: Final[dict[str, Trust]] = {"slice by slice": SliceTrust(), "by whole spots": SpotTrust()}
 
 
 class Head(NamedTuple):
@@ -76,9 +66,9 @@ def _head(found: ProbabilityMap, masks: dict[str, Path]) -> Head:
     return Head(*(array[shown] for array in (found.slices, lesion, blood.get("ivh", none) & ~lesion, other)))
 
 
-def count(head: Head, rule: Rule) -> dict[str, int]:
+def count(head: Head, rule: Trust) -> dict[str, int]:
     """What the rule makes of a head."""
-    label, kept = rule(head.probability)
+    label, kept = rule.believed(head.probability, np.arange(len(head.probability)))
     label, lesion, ventricular, other = (array[kept] for array in (label, head.lesion, head.ventricular, head.other))
     bleeds, filled = lesion.sum((1, 2)), ventricular.sum((1, 2))
     lost, taken = (lesion & ~label).sum((1, 2)), (ventricular & label).sum((1, 2))

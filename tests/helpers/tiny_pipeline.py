@@ -14,6 +14,7 @@ from amd_das.pipeline.presets import smoke
 from amd_das.pipeline.run import run
 from amd_das.segmentation.batches import BatchConfig
 from amd_das.segmentation.self_training import SelfTrainingConfig
+from amd_das.segmentation.trust import SliceTrust
 from amd_das.slices.prepare import PrepareConfig
 from amd_das.synthesis.batches import PairConfig
 
@@ -25,7 +26,7 @@ def tiny_pipeline() -> PipelineConfig:
     config = smoke()
     round_ = SelfTrainingConfig(
         fit=replace(config.segmentation_fit, steps=2, batch=2, validate_steps=2, picture_steps=0),
-        spot_px=240 * 240,  # so it is sure of everything
+        trust=SliceTrust(least_px=240 * 240),  # so it is sure of everything
     )
     return replace(
         config,

@@ -15,8 +15,10 @@ from amd_das.pipeline.run import STEPS, check, run
 from amd_das.pipeline.stages import MATCHES, PHANTOMS, SHEET, SLICES
 from amd_das.pipeline.steps import PipelineProgress
 from amd_das.segmentation.selection import TARGET_ONLY, best_weights
+from amd_das.segmentation.trust import SliceTrust
 from amd_das.slices import SliceStore
 
+UNSURE = SliceTrust(begins=1e-6, sure_from=0.999999, least_px=1)
 LEARNT = ("segmentation", "self_training_1", "self_training_2")
 
 
@@ -88,7 +90,7 @@ def test_two_rounds_of_self_training_are_kept_and_published(
 def test_a_network_that_is_sure_of_nothing_is_published_as_it_is(
     tiny_config: PipelineConfig, source: Path, target: Path, tmp_path: Path
 ) -> None:
-    unsure = tuple(replace(settings, sure=(1e-6, 0.999999), spot_px=1) for settings in tiny_config.self_training)
+    unsure = tuple(replace(settings, trust=UNSURE) for settings in tiny_config.self_training)
     config = replace(tiny_config, self_training=unsure)
     result = run(config, tmp_path / "work", tmp_path / "model", source=source, target=target, processes=1)
     made = result.steps["self_training_2"]
@@ -156,7 +158,7 @@ def test_from_a_published_model_on_there_are_no_other_steps_and_no_mri(
     assert not (tmp_path / "work").exists()
 
     models.save_version(tmp_path / "model", Fcn(config.segmentation.network), training={}, metrics={}, card="unsure")
-    unsure = tuple(replace(settings, sure=(1e-6, 0.999999), spot_px=1) for settings in config.self_training)
+    unsure = tuple(replace(settings, trust=UNSURE) for settings in config.self_training)
     with pytest.raises(TrainingError, match=r"sure of no target slice, .*; the model in use stays as it is"):
         run(replace(config, self_training=unsure), tmp_path / "work", tmp_path / "model", target=target, processes=1)
     assert len(models.list_versions(tmp_path / "model")) == 1

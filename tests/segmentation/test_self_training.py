@@ -16,7 +16,6 @@ from amd_das.segmentation.batches import AdaptationBatch
 from amd_das.segmentation.painting import BleedConfig
 from amd_das.segmentation.self_training import (
     SelfTrainingConfig,
-    is_sure,
     mixed_batches,
     painted_batches,
     pseudo_labels,
@@ -73,7 +72,7 @@ def test_slices_it_hesitates_on_are_left_out(target: SliceStore, tmp_path: Path)
 
 
 def test_whole_spots_are_believed_or_not_where_that_is_asked(target: SliceStore, tmp_path: Path) -> None:
-    by_spot = SelfTrainingConfig(fit=BRIEF, spots=SpotTrust(abrupt_px=10**6))
+    by_spot = SelfTrainingConfig(fit=BRIEF, trust=SpotTrust(abrupt_px=10**6))
     sure = pseudo_labels(Brightness(), target, everything(target), tmp_path / "sure", by_spot)
     assert sure.labels is not None
     assert np.array_equal(np.asarray(sure.labels) > 0, np.asarray(sure.images) > 140)
@@ -105,16 +104,6 @@ def test_another_network_does_not_go_on_with_the_labels_of_the_first(target: Sli
     pseudo_labels(Brightness(), target, everything(target), tmp_path / "made", UNPAINTED)
     with pytest.raises(ConfigError):
         pseudo_labels(Brightness(slope=150.0), target, everything(target), tmp_path / "made", UNPAINTED)
-
-
-@pytest.mark.parametrize(
-    ("above_low", "above_high", "sure"), [(0, 0, True), (7, 0, True), (40, 10, False), (40, 20, True), (40, 40, True)]
-)
-def test_what_is_sure(above_low: int, above_high: int, sure: bool) -> None:
-    probability = np.zeros((1, 20, 20), np.float32)
-    probability.flat[:above_low] = 0.3
-    probability.flat[:above_high] = 0.9
-    assert is_sure(probability, UNPAINTED).tolist() == [sure]
 
 
 class BatchMaker:
@@ -155,9 +144,7 @@ def test_painted_batches_hold_what_was_predicted_and_painted(target: SliceStore,
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"sure": (0.6, 0.9)}, "sure"),
         ({"share": 1.0}, "share"),
-        ({"spot_px": 0}, "spot_px"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"average": 1.0}, "average"),
         ({"decay": "steps"}, "decay 'steps': expected one of constant, linear, cosine"),

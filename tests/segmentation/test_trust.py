@@ -1,10 +1,12 @@
-"""A spot is believed as a whole: doubt in three dimensions makes it nothing, or its slices are left out."""
+"""A slice is believed by what is sure in it, a spot as a whole: doubt makes it nothing, or leaves its slices out."""
+
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from amd_das.errors import ConfigError
-from amd_das.segmentation.trust import SpotTrust, trusted
+from amd_das.segmentation.trust import SliceTrust, SpotTrust
 
 TRUST = SpotTrust()
 
@@ -18,7 +20,7 @@ def scan(*spots: tuple[slice, int, float], slices: int = 7) -> np.ndarray:
 
 
 def of(probability: np.ndarray, numbers: list[int] | None = None) -> tuple[np.ndarray, list[bool]]:
-    lesion, kept = trusted(probability, np.asarray(numbers or range(len(probability))), TRUST)
+    lesion, kept = TRUST.believed(probability, np.asarray(numbers or range(len(probability))))
     return lesion, kept.tolist()
 
 
@@ -72,6 +74,28 @@ def test_in_a_slice_or_two_what_is_doubtful_stays_so() -> None:
     assert not lesion.any() and kept == [False]
     lesion, kept = of(scan((slice(0, 1), 8, 0.95), slices=1))
     assert lesion.any() and kept == [True]
+
+
+@pytest.mark.parametrize(
+    ("above_low", "above_high", "sure"), [(0, 0, True), (7, 0, True), (40, 10, False), (40, 20, True), (40, 40, True)]
+)
+def test_what_is_sure_in_a_slice(above_low: int, above_high: int, sure: bool) -> None:
+    probability = np.zeros((1, 20, 20), np.float32)
+    probability.flat[:above_low] = 0.3
+    probability.flat[:above_high] = 0.9
+    lesion, kept = SliceTrust().believed(probability, np.array([4]))
+    assert kept.tolist() == [sure]
+    assert lesion.sum() == above_high
+
+
+@pytest.mark.parametrize("wrong", [{"begins": 0.6}, {"sure_from": 0.4}, {"least_px": 0}])
+def test_settings_of_slices_that_cannot_be_meant(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        SliceTrust(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_record_says_what_was_believed() -> None:
+    assert (asdict(SliceTrust())["by"], asdict(SpotTrust())["by"]) == ("slice", "spot")
 
 
 @pytest.mark.parametrize(

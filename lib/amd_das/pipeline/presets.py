@@ -102,7 +102,7 @@ def adapt() -> PipelineConfig:
         fit=FitConfig(batch=12, steps=1200, checkpoint_steps=100, validate_steps=1200),
         average=0.998,
         dice_by_slice=0.15,
-        spots=SpotTrust(),
+        trust=SpotTrust(),
         bleeds=BleedConfig(faint=0.3, beside=0.4, island=0.4, small=0.2),
         paint=replace(last.paint, falx=0.25, csf_blood=0.0, settled_blood=0.75, sinus=0.12, infarct=0.15),
     )

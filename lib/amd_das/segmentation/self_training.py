@@ -24,7 +24,7 @@ from amd_das.segmentation.config import AdaptationConfig, Decay
 from amd_das.segmentation.decks import Deck
 from amd_das.segmentation.painting import UNPAINTED, BleedConfig, PaintConfig, add_bleeds, paint
 from amd_das.segmentation.scores import chunks, probabilities, views
-from amd_das.segmentation.trust import SpotTrust, trusted
+from amd_das.segmentation.trust import SliceTrust, Trust
 from amd_das.slices import SliceStore, SliceWriter, lesion_pixels, network_image
 from amd_das.training.device import choose
 from amd_das.training.run import FitConfig
@@ -60,14 +60,8 @@ class SelfTrainingConfig:
     share: float = 0.5
     """Part of a batch that is target."""
 
-    sure: tuple[float, float] = (0.1, 0.75)
-    """A slice is learnt from where at least half of the pixels above the first probability are above the second."""
-
-    spot_px: int = 8
-    """Fewer pixels above the first probability are nothing."""
-
-    spots: SpotTrust | None = None
-    """Instead of ``sure``, where given: whole spots of a scan are believed or not; slices do not count alone."""
+    trust: Trust = field(default_factory=SliceTrust)
+    """Which predictions are learnt from."""
 
     bleeds: BleedConfig = field(default_factory=BleedConfig)
     """Painted into target slices, as lesion."""
@@ -76,13 +70,10 @@ class SelfTrainingConfig:
     """Painted into target slices, as no lesion."""
 
     def __post_init__(self) -> None:
-        low, high = self.sure
-        if not 0.0 < low < 0.5 < high < 1.0:
-            raise ConfigError(f"sure {self.sure}: expected a probability below 0.5 and one above")
         if not 0.0 < self.share < 1.0:
             raise ConfigError(f"share {self.share}: expected a part above 0 and below 1")
-        if self.spot_px < 1 or self.learning_rate <= 0:
-            raise ConfigError("spot_px: expected at least 1; learning_rate: more than 0")
+        if self.learning_rate <= 0:
+            raise ConfigError(f"learning_rate {self.learning_rate}: expected more than 0")
         self.adaptation(AdaptationConfig())  # which checks the rest
 
     def adaptation(self, before: AdaptationConfig) -> AdaptationConfig:
@@ -139,9 +130,7 @@ def pseudo_labels(
     made_with = {
         "network": digest(network),
         "target": target.digest(),
-        "sure": list(config.sure),
-        "spot_px": config.spot_px,
-        "spots": asdict(config.spots) if config.spots else None,
+        "trust": asdict(config.trust),
     }
     with SliceWriter(directory, "target", labelled=True, config=made_with) as writer:
         for done, number in enumerate(cases, start=1):
@@ -150,12 +139,9 @@ def pseudo_labels(
                 rows = chosen[target.case_index[chosen] == number]
                 found = np.concatenate([_seen_twice(network, target.images[part]) for part in chunks(rows, batch)])
                 places = rows - np.searchsorted(target.case_index, number)
-                if config.spots:
-                    believed, kept = trusted(found, np.take(case.numbers, places), config.spots)
-                else:
-                    believed, kept = found >= 0.5, is_sure(found, config)
+                lesion, kept = config.trust.believed(found, np.take(case.numbers, places))
                 if kept.any():
-                    images, labels = target.images[rows[kept]], believed[kept].astype(np.uint8)
+                    images, labels = target.images[rows[kept]], lesion[kept].astype(np.uint8)
                     places = places[kept]
                     record = replace(
                         case,
@@ -171,12 +157,6 @@ def pseudo_labels(
             if should_stop and should_stop() and done < len(cases):
                 raise TrainingStopped(f"pseudo-labelling was stopped after {done} of {len(cases)} cases; it can go on")
     return SliceStore.open(directory)
-
-
-def is_sure(probability: np.ndarray, config: SelfTrainingConfig) -> np.ndarray:
-    """(N, H, W) in [0, 1] → (N,) bool: there is nothing, or the most of it is beyond doubt."""
-    low, high = ((probability >= edge).sum((1, 2)) for edge in config.sure)
-    return (low < config.spot_px) | (high >= 0.5 * low)
 
 
 _BRIGHTNESS: Final = 0.02

@@ -1,11 +1,11 @@
-"""Which of its predictions on a scan a network may learn from: spots are believed, or not, in three dimensions.
+"""Which of its predictions on a scan a network may learn from, and as what: by slices, or by whole spots.
 
 A slice alone cannot tell: over blood in a ventricle a network may be sure in one slice and hesitate in the next ones.
-Over a whole spot it is seldom sure and wrong.
+Over a whole spot, in three dimensions, it is seldom sure and wrong.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
 import numpy as np
 
@@ -17,8 +17,41 @@ _NEIGHBOURS: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
+class SliceTrust:
+    """When a slice is believed: there is nothing, or the most of it is beyond doubt. All numbers are ours."""
+
+    by: Literal["slice"] = field(default="slice", init=False)
+    """What is believed or not, for the record."""
+
+    begins: float = SPOT_FROM
+    """Something is seen from this probability on."""
+
+    sure_from: float = 0.75
+    """At least half of what is seen must have this probability."""
+
+    least_px: int = 8
+    """Fewer pixels seen are nothing."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.begins < 0.5 < self.sure_from < 1.0:
+            raise ConfigError(
+                f"begins {self.begins}, sure_from {self.sure_from}: expected a probability below 0.5 and one above"
+            )
+        if self.least_px < 1:
+            raise ConfigError(f"least_px {self.least_px}: expected at least 1")
+
+    def believed(self, probability: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As :meth:`SpotTrust.believed`; the slices' places do not matter."""
+        seen, sure = ((probability >= edge).sum((1, 2)) for edge in (self.begins, self.sure_from))
+        return probability >= 0.5, (seen < self.least_px) | (sure >= 0.5 * seen)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpotTrust:
     """When a spot is believed. All numbers are ours; DECISIONS.md says what they were measured on."""
+
+    by: Literal["spot"] = field(default="spot", init=False)
+    """What is believed or not, for the record."""
 
     begins: float = SPOT_FROM
     """A spot is what hangs together from this probability on, its soft edge with it."""
@@ -45,33 +78,33 @@ class SpotTrust:
         if min(self.least_px, self.abrupt_px) < 1:
             raise ConfigError(f"least_px {self.least_px}, abrupt_px {self.abrupt_px}: expected at least 1 of each")
 
+    def believed(self, probability: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What a scan's predictions say, and in which of its slices they may be learnt from.
 
-def trusted(probability: np.ndarray, numbers: np.ndarray, config: SpotTrust) -> tuple[np.ndarray, np.ndarray]:
-    """What a scan's predictions say, and in which of its slices they may be learnt from.
+        Args:
+            probability: (n, H, W) float in [0, 1], slices of one scan from one end to the other.
+            numbers: (n,) int, ascending, the slices' places in the scan; a spot does not reach across a gap.
 
-    Args:
-        probability: (n, H, W) float in [0, 1], slices of one scan from one end to the other.
-        numbers: (n,) int, ascending, the slices' places in the scan; a spot does not reach across a gap.
-        config: when a spot is believed.
+        Returns:
+            (n, H, W) bool, lesion; (n,) bool, the slices to learn from.
+        """
+        lesion, kept = np.zeros(probability.shape, bool), np.zeros(len(probability), bool)
+        apart = np.diff(numbers)
+        for run in np.split(np.arange(len(numbers)), 1 + np.flatnonzero(apart > apart.min(initial=1 << 30))):
+            lesion[run], kept[run] = self._of_neighbours(probability[run])
+        return lesion, kept
 
-    Returns:
-        (n, H, W) bool, lesion; (n,) bool, the slices to learn from.
-    """
-    lesion, kept = np.zeros(probability.shape, bool), np.zeros(len(probability), bool)
-    apart = np.diff(numbers)
-    for run in np.split(np.arange(len(numbers)), 1 + np.flatnonzero(apart > apart.min(initial=1 << 30))):
-        lesion[run], kept[run] = _of_neighbours(probability[run], config)
-    return lesion, kept
+    def _of_neighbours(self, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        spots = Components.of(probability >= self.begins)
+        mean = spots.means(probability)
+        asked = spots.sizes() >= self.least_px
+        believed = asked & (mean >= self.lesion_from)
+        nothing = mean < self.nothing_below if len(probability) >= _NEIGHBOURS else np.zeros_like(asked)
+        lesion = spots.mask(believed) & (probability >= 0.5)
+        kept = ~spots.mask(asked & ~believed & ~nothing).any((1, 2))
+        area = lesion.sum((1, 2))
+        beside = np.maximum(np.append(0, area[:-1]), np.append(area[1:], 0))
+        return lesion, kept & ~((beside >= self.abrupt_px) & (area < 0.1 * beside))
 
 
-def _of_neighbours(probability: np.ndarray, config: SpotTrust) -> tuple[np.ndarray, np.ndarray]:
-    spots = Components.of(probability >= config.begins)
-    mean = spots.means(probability)
-    asked = spots.sizes() >= config.least_px
-    believed = asked & (mean >= config.lesion_from)
-    nothing = mean < config.nothing_below if len(probability) >= _NEIGHBOURS else np.zeros_like(asked)
-    lesion = spots.mask(believed) & (probability >= 0.5)
-    kept = ~spots.mask(asked & ~believed & ~nothing).any((1, 2))
-    area = lesion.sum((1, 2))
-    beside = np.maximum(np.append(0, area[:-1]), np.append(area[1:], 0))
-    return lesion, kept & ~((beside >= config.abrupt_px) & (area < 0.1 * beside))
+Trust = SliceTrust | SpotTrust
