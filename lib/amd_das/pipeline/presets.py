@@ -124,7 +124,7 @@ def renew() -> PipelineConfig:
     before = adapt()
     only = replace(
         before.self_training[0],
-        fit=FitConfig(batch=12, steps=7000, checkpoint_steps=100, validate_steps=1000),
+        fit=FitConfig(batch=12, steps=7000, checkpoint_steps=100, validate_steps=7000),
         afresh=True,
         warm_up=0.04,
         learning_rate=1.2e-3,
