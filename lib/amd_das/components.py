@@ -1,4 +1,4 @@
-"""What hangs together in a mask: connected components, told apart in one way everywhere.
+"""What hangs together in a mask: connected components of lesions, spots and strokes, told apart in one way.
 
 Elements that share a corner are one component: 26 neighbours in a volume, 8 in a slice.
 """
