@@ -37,6 +37,13 @@ def test_those_that_commands_and_lists_offer_are_those_there_are() -> None:
     assert list(PRESETS) == list(conventions.PRESETS)
 
 
+@pytest.mark.parametrize("name", ["adapt", "renew"])
+def test_rounds_without_a_source_keep_their_last_network(name: str) -> None:
+    """What held-out scans agree on, all there is to judge by, ranks a network that has learnt little first."""
+    for round_ in preset(name).self_training:
+        assert round_.fit.validate_steps == round_.fit.steps
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_named_as_they_are_called_and_can_be_recorded(name: str) -> None:
     config = preset(name)
