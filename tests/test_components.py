@@ -1,17 +1,13 @@
 import numpy as np
 import pytest
+from helpers.components import three_components
 
 from amd_das.components import Components
 
 
 @pytest.fixture
 def mask() -> np.ndarray:
-    """(12, 12, 4) with components of 8, 3 (joined at corners only) and 1 voxels."""
-    mask = np.zeros((12, 12, 4), bool)
-    mask[1:3, 1:3, 0:2] = True
-    mask[[6, 7, 8], [6, 7, 8], [1, 2, 3]] = True
-    mask[10, 1, 0] = True
-    return mask
+    return three_components()
 
 
 def test_what_shares_a_corner_is_one(mask: np.ndarray) -> None:

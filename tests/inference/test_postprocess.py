@@ -1,19 +1,11 @@
 import numpy as np
+from helpers.components import three_components
 
 from amd_das.inference.postprocess import binarise, doubtful_spots, drop_small
 
 
 def test_the_threshold_itself_is_hemorrhage() -> None:
     assert binarise(np.array([0.49, 0.5, 0.51]), 0.5).tolist() == [False, True, True]
-
-
-def three_components() -> np.ndarray:
-    """Of 8, 3 (joined at corners only) and 1 voxels."""
-    mask = np.zeros((12, 12, 4), bool)
-    mask[1:3, 1:3, 0:2] = True
-    mask[[6, 7, 8], [6, 7, 8], [1, 2, 3]] = True
-    mask[10, 1, 0] = True
-    return mask
 
 
 def test_components_below_the_limit_are_dropped_and_those_at_it_kept() -> None:

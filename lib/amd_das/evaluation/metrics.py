@@ -136,7 +136,8 @@ def _cropped(pred: np.ndarray, ref: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 def _lesions(pred: np.ndarray, ref: np.ndarray) -> dict[str, Any]:
     said, true = Components.of(pred), Components.of(ref)
-    found, right = (int(np.count_nonzero(lesions.sizes(pred & ref))) for lesions in (true, said))
+    both = pred & ref
+    found, right = (int(np.count_nonzero(lesions.sizes(both))) for lesions in (true, said))
     return {
         "lesions_ref": true.count,
         "lesions_found": found,

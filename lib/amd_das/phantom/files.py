@@ -46,7 +46,7 @@ def write_cases(
     (only kinds that are there, and always "iph" or "glioma"); ``records/<case>.json`` says what was drawn.
     ``matrix`` is the CT's pixels along a side; ``for_training`` makes cases of fewer slices (see `make_training_ct`
     and `make_training_flair`); ``resume`` leaves finished cases as they are; ``processes`` None means one for each
-    processor; ``after`` is told the number of cases done, again and again, and may raise to stop.
+    processor; ``after`` is told the number of cases done, after each and a few times a second, and may raise to stop.
 
     Raises:
         ConfigError: an unknown kind or format, or a count below one.
