@@ -60,3 +60,10 @@ def test_an_empty_mask_has_none(shape: tuple[int, ...]) -> None:
     assert not found.mask(np.ones(1, bool)).any()
     assert found.mask(np.ones(1, bool)).shape == shape
     assert list(found.places()) == []
+
+
+def test_widest_is_the_largest_area_in_one_slice(mask: np.ndarray) -> None:
+    found = Components.of(mask)
+    sizes = [[int((mask[z] & found.mask(np.arange(4) == n)[z]).sum()) for z in range(len(mask))] for n in (1, 2, 3)]
+    assert found.widest(np.ones_like(mask)).tolist() == [0, *map(max, sizes)] == [0, 4, 1, 1]
+    assert found.widest(np.zeros_like(mask)).tolist() == [0, 0, 0, 0]

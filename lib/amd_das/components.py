@@ -45,6 +45,12 @@ class Components:
         labels = self.labels if where is None else self.labels[where[self.box]]
         return self._of_each(np.bincount(labels.ravel(), minlength=self.count + 1))
 
+    def widest(self, where: np.ndarray) -> np.ndarray:
+        """(1 + count,) int, of a (Z, H, W) mask: the most elements of each in one slice where ``where``, bool, is."""
+        counted = np.where(where[self.box], self.labels, 0)
+        areas = [np.bincount(labels.ravel(), minlength=self.count + 1) for labels in counted]
+        return self._of_each(np.max(areas, axis=0))
+
     def means(self, values: np.ndarray) -> np.ndarray:
         """(1 + count,) float64, mean of each in ``values``, which are of the mask's shape."""
         sums = np.bincount(self.labels.ravel(), values[self.box].ravel(), minlength=self.count + 1)

@@ -8,7 +8,7 @@ import pytest
 from amd_das.errors import ConfigError
 from amd_das.segmentation.trust import SliceTrust, SpotTrust
 
-TRUST = SpotTrust()
+TRUST = SpotTrust(lesion_px=9)
 
 
 def scan(*spots: tuple[slice, int, float], slices: int = 7) -> np.ndarray:
@@ -49,6 +49,16 @@ def test_a_few_pixels_are_nothing() -> None:
     lesion, kept = of(scan((slice(3, 4), 2, 0.7), (slice(3, 4), 2, 0.95)))
     assert not lesion.any()
     assert all(kept)
+
+
+def test_a_lesion_that_is_small_in_each_of_its_slices_is_not_learnt_from() -> None:
+    """It may be blood in a horn of a ventricle, which networks are sure of."""
+    probability = scan((slice(1, 3), 6, 0.95), (slice(4, 5), 8, 0.95), (slice(6, 7), 5, 0.95))
+    lesion, kept = SpotTrust(lesion_px=40).believed(probability, np.arange(7))
+    assert kept.tolist() == [True, False, False, True, True, True, False]
+    assert np.flatnonzero(lesion.any((1, 2))).tolist() == [4]
+    lesion, _ = SpotTrust(lesion_px=36).believed(probability, np.arange(7))
+    assert np.flatnonzero(lesion.any((1, 2))).tolist() == [1, 2, 4], "two slices of 36 pixels are not one of 72"
 
 
 def test_where_a_large_lesion_ends_at_once_the_next_slices_are_left_out() -> None:
@@ -99,7 +109,15 @@ def test_the_record_says_what_was_believed() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"begins": 0.7}, {"nothing_below": 0.9}, {"lesion_from": 1.0}, {"least_px": 0}, {"abrupt_px": 0}]
+    "wrong",
+    [
+        {"begins": 0.7},
+        {"nothing_below": 0.9},
+        {"lesion_from": 1.0},
+        {"least_px": 0},
+        {"lesion_px": 0},
+        {"abrupt_px": 0},
+    ],
 )
 def test_settings_that_cannot_be_meant(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):

@@ -143,6 +143,23 @@ def test_blood_fills_ventricles_as_they_are_or_widens_them() -> None:
     assert all(count >= 3 for count in kinds.values()), kinds
 
 
+def test_blood_fills_pockets_of_the_ventricles_to_the_wall_one_or_all() -> None:
+    images, labels = disc_slices(1, lesions=0.0, noise=0.0)
+    down, across = np.indices(images.shape[1:])
+    horns = [((down - 150) / 12) ** 2 + ((across - column) / 6) ** 2 < 1 for column in (80, 160)]
+    slit = (abs(down - 100) < 25) & (abs(across - 120) < 3)
+    images[0, horns[0] | horns[1] | slit] = DARK
+    kinds = {"one": 0, "both": 0, "both and the slit": 0}
+    for seed in range(80):
+        after, labels_after = painted((images, labels), replace(UNPAINTED, settled_blood=1.0), seed)
+        assert not labels_after.any()
+        full = [bool(np.quantile(after[0][binary_erosion(space)], 0.1) > 30) for space in (*horns, slit)]
+        kinds["one"] += sum(full[:2]) == 1
+        kinds["both"] += full == [True, True, False]
+        kinds["both and the slit"] += all(full)
+    assert all(count >= 4 for count in kinds.values()), kinds
+
+
 def test_an_infarct_is_dark_with_living_islands_and_spares_lesion_and_csf(slices: Slices) -> None:
     images, labels = painted(slices, replace(UNPAINTED, infarct=1.0), seed=1)
     darker = slices[0].astype(int) - images
@@ -158,7 +175,7 @@ def test_an_infarct_is_dark_with_living_islands_and_spares_lesion_and_csf(slices
 
 def test_dark_specks_are_noise_and_hold_no_settled_blood() -> None:
     def bright(side: int) -> int:
-        images, labels = disc_slices(1, lesions=0.0, noise=0.0)
+        images, labels = disc_slices(2, lesions=0.0, noise=0.0)  # the second has no specks to lend
         for row in range(60, 180, 30):
             images[0, row : row + side, 80 : 80 + side] = 10
         return sum(

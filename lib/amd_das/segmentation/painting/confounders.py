@@ -13,6 +13,7 @@ from scipy.ndimage import (
     distance_transform_edt,
     gaussian_filter,
     label,
+    maximum,
 )
 
 from amd_das.segmentation.painting.canvas import CSF_BELOW_HU, DEEP_PX, Canvas, blank, hills
@@ -25,6 +26,18 @@ _SOFT_PX: Final = 2.0
 
 _LEAST_VENTRICLE_PX: Final = 60
 """Less, filled with blood, could not be told from a small bleed in the tissue."""
+
+_POCKET_PX: Final = (40, 900)
+_POCKET_ROUND: Final = 0.33
+"""A pocket is a piece of the ventricles of such a size, whose widest place reaches from its wall at least this part of
+the square root of its size: 0.56 in a disc, 0.4 in an ellipse twice as long as wide. Horns and the fourth are such,
+the bodies and the third are not."""
+
+_ONE_POCKET: Final = 0.3
+"""Of slices with several: one alone is filled."""
+
+_POCKET_WIDENED_PX: Final = 3.0
+"""A pocket's own edge, too bright to count as dark, and what a clot adds."""
 
 _EDEMA_PX: Final = 12
 """Around a lesion, darkness may be its own."""
@@ -117,8 +130,9 @@ def _subdural(canvas: Canvas) -> None:
 class _Habit:
     """How blood lies in CSF; parts are of the slices that receive some (ours)."""
 
-    places: tuple[float, float, float]
-    """Parts: anywhere it is dark; in ventricles; in another slice's ventricles, laid over this slice."""
+    places: tuple[float, float, float, float]
+    """Parts: anywhere it is dark; in ventricles; in another slice's ventricles, laid over this slice; in pockets of
+    the ventricles, to the wall."""
 
     settled: float
     """Of blood in ventricles: it has sunk to the back."""
@@ -148,7 +162,7 @@ class _Habit:
 
 
 _USUAL: Final = _Habit(
-    places=(0.35, 0.35, 0.3),
+    places=(0.35, 0.35, 0.3, 0.0),
     settled=0.4,
     one_sided=0.6,
     clotted=0.0,
@@ -161,7 +175,7 @@ _USUAL: Final = _Habit(
 )
 _SETTLED: Final = replace(
     _USUAL,
-    places=(0.15, 0.5, 0.35),
+    places=(0.1, 0.3, 0.25, 0.35),
     settled=0.6,
     one_sided=0.3,
     clotted=0.1,
@@ -175,25 +189,31 @@ _SETTLED: Final = replace(
 
 
 def _csf_blood(canvas: Canvas, habit: _Habit) -> None:
-    rng = canvas.rng
+    space = _filled(canvas, habit)
+    if space.any():
+        canvas.flood(space & ~binary_dilation(canvas.lesion, iterations=2), canvas.rng.uniform(42, habit.densest_hu))
+
+
+def _filled(canvas: Canvas, habit: _Habit) -> np.ndarray:
+    """(H, W) bool, what blood fills."""
+    kind = canvas.rng.choice(["anywhere", "ventricles", "borrowed", "pockets"], p=habit.places)
+    if kind == "pockets" and (pockets := _some_pockets(canvas)).any():
+        return pockets
     dark = canvas.dark() & (canvas.depth > 2)
     dark &= ~binary_dilation(canvas.lesion, iterations=6)  # the dark rim that pseudo-CT often have is no CSF
     dark = _of_size(dark, habit.least_px)
-    kind = rng.choice(["anywhere", "ventricles", "borrowed"], p=habit.places)
     if kind == "ventricles":
         space = _ventricles(canvas) & dark
     elif kind == "borrowed":
         space = _of_size(_borrowed_ventricles(canvas), habit.least_px)
     else:
-        space = dark
+        kind, space = "anywhere", dark
     if kind != "anywhere" and not _told_apart(canvas, space, central=habit.central and kind == "ventricles"):
         kind, space = "anywhere", dark
     place = canvas.somewhere(space)
     if place is None:
-        return
-    hu = rng.uniform(42, habit.densest_hu)
-    space = _spread(canvas, space, place) if kind == "anywhere" else _in_ventricles(canvas, space, place, habit)
-    canvas.flood(space & ~binary_dilation(canvas.lesion, iterations=2), hu)
+        return np.zeros_like(canvas.brain)
+    return _spread(canvas, space, place) if kind == "anywhere" else _in_ventricles(canvas, space, place, habit)
 
 
 def _spread(canvas: Canvas, space: np.ndarray, place: tuple[int, int]) -> np.ndarray:
@@ -245,6 +265,33 @@ def _told_apart(canvas: Canvas, space: np.ndarray, *, central: bool) -> bool:
 def _ventricles(canvas: Canvas) -> np.ndarray:
     """(H, W) bool, those of a slice; and its basal cisterns."""
     return binary_opening(canvas.dark() & (canvas.depth > DEEP_PX))
+
+
+def _pockets(ventricles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labelled pieces (H, W) of the ventricles, and the numbers of those that are pockets."""
+    pieces, count = label(ventricles)
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+    if count == 0:
+        return pieces, np.empty(0, np.int64)
+    widest = maximum(distance_transform_edt(ventricles), pieces, np.arange(count + 1))
+    least, most = _POCKET_PX
+    is_pocket = (sizes >= least) & (sizes <= most) & (widest >= _POCKET_ROUND * np.sqrt(sizes))
+    is_pocket[0] = False
+    return pieces, np.flatnonzero(is_pocket)
+
+
+def _some_pockets(canvas: Canvas) -> np.ndarray:
+    """(H, W) bool, what blood fills: one pocket, all, or all and the rest of the ventricles; a little widened."""
+    rng = canvas.rng
+    ventricles = _ventricles(canvas)
+    pieces, numbers = _pockets(ventricles)
+    if not len(numbers):
+        return np.zeros_like(canvas.brain)
+    if rng.random() < _ONE_POCKET:
+        space = pieces == rng.choice(numbers)
+    else:
+        space = np.isin(pieces, numbers) if rng.random() < 0.5 else ventricles
+    return _widened(canvas, space, rng.uniform(0, _POCKET_WIDENED_PX))
 
 
 def _borrowed_ventricles(canvas: Canvas) -> np.ndarray:
