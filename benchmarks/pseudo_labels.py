@@ -1,14 +1,16 @@
 """How right the labels are that self-training learns from: slice by slice, or by whole spots.
 
-    python benchmarks/pseudo_labels.py --data DIR… [--model-dir DIR] [-o RESULTS.json]
+    python benchmarks/pseudo_labels.py [--data DIR…] [--training COUNT] [--model-dir DIR] [-o RESULTS.json]
 
-Each DIR holds phantom heads with masks of each kind, as `phantom_test_set.py --data` leaves them. The model in use
-predicts them, mirrored too, as self-training does (but not 2 HU apart); each rule then says which slices are learnt
-from, and as what.
+Each DIR holds phantom heads with masks of each kind, as `phantom_test_set.py --data` leaves them; COUNT more are
+rendered as trainings have them, of fewer slices, where a spot has fewer to be doubted in. The model in use predicts
+them, mirrored too, as self-training does (but not 2 HU apart); each rule then says which slices are learnt from, and
+as what.
 """
 
 import argparse
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,9 +19,11 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from amd_das.components import Components
 from amd_das.evaluation.cases import image_cases
 from amd_das.inference import Predictor, ProbabilityMap
 from amd_das.models import load_current
+from amd_das.phantom.files import write_cases
 from amd_das.reading import read_volume
 from amd_das.reproduction.machine import machine
 from amd_das.segmentation.trust import SliceTrust, SpotTrust, Trust
@@ -30,7 +34,17 @@ SHOWN_PX: Final = 40
 TAKEN, MISSED = 0.3, 0.7
 """Parts of them: more of the ventricular blood labelled lesion, or of the lesion labelled none, is a wrong slice."""
 
-RULES: Final[dict[str, Trust]] = {"slice by slice": SliceTrust(), "by whole spots": SpotTrust()}
+RULES: Final[dict[str, Trust]] = {
+    "slice by slice": SliceTrust(),
+    "by whole spots": SpotTrust(lesion_px=1),
+    "by whole spots, none small": SpotTrust(),
+}
+SMALL_PX: Final = SpotTrust().lesion_px
+FALSE: Final = 0.3
+"""A labelled spot of which less is lesion is false."""
+
+FIRST_SEED: Final = 9000
+"""Of heads as trainings have them; no preset trains on these."""
 
 
 class Head(NamedTuple):
@@ -72,7 +86,14 @@ def count(head: Head, rule: Trust) -> dict[str, int]:
     label, lesion, ventricular, other = (array[kept] for array in (label, head.lesion, head.ventricular, head.other))
     bleeds, filled = lesion.sum((1, 2)), ventricular.sum((1, 2))
     lost, taken = (lesion & ~label).sum((1, 2)), (ventricular & label).sum((1, 2))
+    spots = Components.of(label)
+    small = spots.widest(label) < SMALL_PX
+    false = spots.means(lesion.astype(np.float32)) < FALSE
     found = {
+        "spots_small": small[1:].sum(),
+        "spots_small_false": (small & false)[1:].sum(),
+        "spots_large": (~small)[1:].sum(),
+        "spots_large_false": (~small & false)[1:].sum(),
         "slices": len(kept),
         "slices_learnt": kept.sum(),
         "px_labelled": label.sum(),
@@ -94,14 +115,29 @@ def main() -> None:
     """Predict, label by each rule, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model-dir", type=Path)
-    parser.add_argument("--data", type=Path, nargs="+", required=True, metavar="DIR")
+    parser.add_argument("--data", type=Path, nargs="+", default=[], metavar="DIR")
+    parser.add_argument("--training", type=int, default=0, metavar="COUNT", help="heads as trainings have them")
     parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
+    if not arguments.data and not arguments.training:
+        parser.error("no heads: give --data or --training")
     model = load_current(arguments.model_dir)
     totals: dict[str, Counter[str]] = {name: Counter() for name in RULES}
-    for head in heads(arguments.data, Predictor(model)):
-        for name, rule in RULES.items():
-            totals[name].update(count(head, rule))
+    with tempfile.TemporaryDirectory() as folder:
+        data = list(arguments.data)
+        if arguments.training:
+            data.append(Path(folder))
+            write_cases(
+                count=arguments.training,
+                kind="ct",
+                format="nifti",
+                seed=FIRST_SEED,
+                directory=data[-1],
+                for_training=True,
+            )
+        for head in heads(data, Predictor(model)):
+            for name, rule in RULES.items():
+                totals[name].update(count(head, rule))
     found: dict[str, Any] = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": machine(),

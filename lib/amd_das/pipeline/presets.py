@@ -103,7 +103,7 @@ def adapt() -> PipelineConfig:
         average=0.998,
         dice_by_slice=0.15,
         trust=SpotTrust(),
-        bleeds=BleedConfig(faint=0.3, beside=0.4, island=0.4, small=0.2),
+        bleeds=BleedConfig(faint=0.3, beside=0.4, island=0.4, small=0.2, effaced=0.3),
         paint=replace(last.paint, falx=0.25, csf_blood=0.0, settled_blood=0.75, sinus=0.12, infarct=0.15),
     )
     second = replace(first, fit=replace(first.fit, steps=900, validate_steps=900))

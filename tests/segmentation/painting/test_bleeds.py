@@ -170,3 +170,28 @@ def test_a_sliver_of_brain_is_left_alone() -> None:
 def test_a_chance_is_a_chance() -> None:
     with pytest.raises(ConfigError, match=r"contusion 1\.5"):
         BleedConfig(contusion=1.5)
+
+
+def test_in_a_swollen_brain_the_ventricles_are_closed_on_one_side_or_both() -> None:
+    images, labels = disc_slices(1, lesions=0.0, noise=0.0)
+    tissue = int(images[0, 120, 120])
+    sides = np.zeros((2, *images.shape[1:]), bool)
+    sides[0, 100:140, 95:105] = sides[1, 100:140, 135:145] = True
+    images[0, sides.any(0)] = 10
+    config = BleedConfig(chance=1.0, contusion=1.0, effaced=1.0)
+    found = {"one side": 0, "both": 0}
+    for seed in range(40):
+        after, lesion = painted((images, labels), config, seed)
+        far = distance_transform_edt(lesion[0] == 0) > 28  # a bleed has edema
+        if not far[sides.any(0)].all():
+            continue
+        closed = [bool((abs(after[0][side].astype(int) - tissue) < 15).all()) for side in sides]
+        still = [bool((after[0][side] <= 12).all()) for side in sides]
+        assert any(closed) and all(a != b for a, b in zip(closed, still, strict=True))
+        found["both" if all(closed) else "one side"] += 1
+        changed = abs(after[0].astype(int) - images[0]) > 1
+        beside = distance_transform_edt(~sides.any(0)) < 6
+        assert not (changed & ~beside & (distance_transform_edt(lesion[0] == 0) > 60)).any()
+    assert min(found.values()) >= 3, found
+    with pytest.raises(ConfigError, match="effaced"):
+        BleedConfig(effaced=1.5)

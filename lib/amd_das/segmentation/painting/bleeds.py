@@ -16,6 +16,7 @@ from amd_das.segmentation.painting.canvas import (
     BLOOD_EDGE_PX,
     CSF_BELOW_HU,
     DEEP_PX,
+    EDGE_PX,
     GREY_PER_HU,
     Canvas,
     brain_of,
@@ -52,6 +53,9 @@ _SMALL_PX: Final = (4.0, 14.0)
 _ISLAND_PX: Final = (150, 4000)
 """Pieces of brain that a bleed may fill: smaller ones are slivers beside bone, larger ones a whole fossa."""
 
+_CLOSED_PX: Final = 6.0
+"""What closes a ventricle is as bright as the tissue so far around it."""
+
 _LEAST_PX: Final = 6
 """Smaller spots are not painted: at 1 mm and 5 mm thickness that is 0.03 mL."""
 
@@ -75,12 +79,15 @@ class BleedConfig:
     small: float = 0.0
     """Part of the outlines that are a few millimetres long."""
 
+    effaced: float = 0.0
+    """Part of the slices with bleeds in which the brain is swollen: the ventricles are closed, on one side or both."""
+
     island: float = 0.0
     """Part of the contusions, where a slice shows the brain in pieces (the poles of its lobes at the skull base), that
     fill a piece or most of it."""
 
     def __post_init__(self) -> None:
-        for name in ("chance", "contusion", "faint", "beside", "small", "island"):
+        for name in ("chance", "contusion", "faint", "beside", "small", "effaced", "island"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ConfigError(f"{name} {getattr(self, name)}: expected a chance, 0 to 1")
 
@@ -113,9 +120,27 @@ def _paint_one(
     if not drawn or brain is None:
         return image, mask
     canvas = Canvas(image / GREY_PER_HU, mask > 0, brain, rng)
+    if config.effaced and rng.random() < config.effaced:
+        _close(canvas)
     for _ in range(1 + int(rng.geometric(0.6 if contusion else 0.85) > 1)):
         _bleed(canvas, config, contusion=contusion)
     return to_grey(canvas.hu, brain), (canvas.lesion & brain).astype(mask.dtype)
+
+
+def _close(canvas: Canvas) -> None:
+    """Tissue where ventricles and basal cisterns were, on one side or both."""
+    rng = canvas.rng
+    fluid = canvas.dark() & (canvas.depth > DEEP_PX) & ~canvas.lesion
+    if rng.random() < 0.5:
+        fluid &= (canvas.columns - canvas.middle[1]) * rng.choice([-1, 1]) > 0
+    if not fluid.any():
+        return
+    fluid = binary_dilation(fluid, iterations=2) & canvas.brain & ~canvas.lesion
+    tissue = canvas.brain & ~fluid & canvas.ordinary(canvas.smooth()) & ~canvas.dark()
+    near = gaussian_filter(tissue.astype(float), _CLOSED_PX)
+    around = gaussian_filter(canvas.hu * tissue, _CLOSED_PX) / np.maximum(near, 1e-3)
+    share = gaussian_filter(fluid.astype(float), EDGE_PX) * (near > 1e-3)
+    canvas.hu = canvas.hu + share * (around + canvas.grain - canvas.hu)
 
 
 def _bleed(canvas: Canvas, config: BleedConfig, *, contusion: bool) -> None:
