@@ -1,0 +1,9 @@
+"""The command ``amd-das``. It parses, calls and prints; everything else lives in the package.
+
+Each command imports what it needs when it runs, so that ``--help`` answers at once.
+"""
+
+from amd_das.cli.console import DONE, INTERRUPTED, REFUSED, SOME_FAILED
+from amd_das.cli.main import main
+
+__all__ = ["DONE", "INTERRUPTED", "REFUSED", "SOME_FAILED", "main"]
