@@ -3,7 +3,7 @@
 Each command imports what it needs when it runs, so that ``--help`` answers at once.
 """
 
+from amd_das.cli.command import main
 from amd_das.cli.console import DONE, INTERRUPTED, REFUSED, SOME_FAILED
-from amd_das.cli.main import main
 
 __all__ = ["DONE", "INTERRUPTED", "REFUSED", "SOME_FAILED", "main"]
