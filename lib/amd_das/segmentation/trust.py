@@ -48,7 +48,7 @@ class SliceTrust:
 
 @dataclass(frozen=True, kw_only=True)
 class SpotTrust:
-    """When a spot is believed. All numbers are ours; DECISIONS.md says what they were measured on."""
+    """When a spot is believed. All numbers are ours; docs/self-training.md says what they were measured on."""
 
     by: Literal["spot"] = field(default="spot", init=False)
     """What is believed or not, for the record."""
