@@ -23,6 +23,7 @@ from amd_das_app.inference.devices import DeviceQueues
 from amd_das_app.inference.model_choice import follow_model_choice
 from amd_das_app.logs.quiet import HideUids, quieten
 from amd_das_app.logs.recent import RecentLog
+from amd_das_app.monai_app import monai_label_app
 from amd_das_app.pacs.datastore import PacsDatastore, expire_now_and_then
 from amd_das_app.pacs.series_jobs import SeriesJobs
 from amd_das_app.routes import datastore, images, infer, jobs, model, proxy, series, session, train, versions, worklist
@@ -30,7 +31,7 @@ from amd_das_app.routes.ohif import ohif_router
 from amd_das_app.routes.pages import pages_router
 from amd_das_app.routes.stock import stock_router
 from amd_das_app.settings import ServerSettings
-from amd_das_app.state import ServerState, monai_label_app
+from amd_das_app.state import ServerState
 from amd_das_app.training.jobs import JobManager
 from amd_das_app.training.tasks import training_folder
 from amd_das_app.worklist.scorer import Scorer

@@ -49,8 +49,8 @@ def warnings(settings: ServerSettings, *, enabled: bool) -> list[str]:
 
 def greeting(settings: ServerSettings, *, enabled: bool) -> str:
     """What to open, and a command to try."""
+    from amd_das_app.monai_app import monai_label_app
     from amd_das_app.routes.pages import curl_line, image_ids
-    from amd_das_app.state import monai_label_app
 
     scheme = "https" if settings.tls_cert else "http"
     app = monai_label_app()

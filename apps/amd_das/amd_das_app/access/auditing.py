@@ -10,7 +10,7 @@ from starlette.types import Scope
 from amd_das.accounts import AuditLog, User
 from amd_das_app.access.table import Rule
 from amd_das_app.logs.quiet import without_uids
-from amd_das_app.state import monai_label_app
+from amd_das_app.monai_app import monai_label_app
 
 _NOTES: Final = "amd_das.audit"
 

@@ -29,9 +29,10 @@ from amd_das_app.dashboard.worklist_view import (
 )
 from amd_das_app.inference.model_choice import model_choice
 from amd_das_app.logs.recent import RecentLog
+from amd_das_app.monai_app import monai_label_app
 from amd_das_app.pages.frame import render
 from amd_das_app.requests.names import quoted
-from amd_das_app.state import ServerState, monai_label_app
+from amd_das_app.state import ServerState
 
 BASE: Final = "/dashboard"
 

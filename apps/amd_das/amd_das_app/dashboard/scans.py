@@ -2,8 +2,8 @@
 
 from amd_das.errors import NotFoundError, PacsError
 from amd_das_app.dashboard.worklist_view import CaseName, names_in_pacs
+from amd_das_app.monai_app import monai_label_app
 from amd_das_app.pacs.datastore import PacsDatastore
-from amd_das_app.state import monai_label_app
 from amd_das_app.worklist.case_scores import CaseRow
 
 

@@ -12,7 +12,8 @@ from amd_das.models import default_model_dir
 from amd_das_app.dashboard.storage import Storage, StorageCount
 from amd_das_app.dashboard.words import size
 from amd_das_app.inference.task import TASK_NAME
-from amd_das_app.state import ServerState, monai_label_app
+from amd_das_app.monai_app import monai_label_app
+from amd_das_app.state import ServerState
 from amd_das_app.training.process_task import is_dicomweb
 
 LOG_LINES: Final = 80

@@ -9,7 +9,7 @@ from anyio.to_thread import run_sync
 
 from amd_das.accounts import AuditLog
 from amd_das.models import CURRENT, default_model_dir
-from amd_das_app.state import monai_label_app
+from amd_das_app.monai_app import monai_label_app
 
 logger = logging.getLogger(__name__)
 

@@ -21,11 +21,11 @@ from amd_das.pacs.series import SeriesInfo
 from amd_das_app.errors import BusyError
 from amd_das_app.inference.devices import DeviceQueues
 from amd_das_app.inference.task import TASK_NAME
+from amd_das_app.monai_app import find_task, monai_label_app
 from amd_das_app.pacs.datastore import PacsDatastore
 from amd_das_app.pacs.series_results import SeriesResults
 from amd_das_app.requests.images import image_at_hand
 from amd_das_app.requests.params import InferParams
-from amd_das_app.state import find_task, monai_label_app
 
 logger = logging.getLogger(__name__)
 

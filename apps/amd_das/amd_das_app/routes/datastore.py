@@ -15,6 +15,7 @@ from amd_das.errors import NotFoundError
 from amd_das.reading import read_volume
 from amd_das_app.access import current_user
 from amd_das_app.errors import ConflictError, NotAllowedError
+from amd_das_app.monai_app import monai_label_app
 from amd_das_app.pacs.datastore import PacsDatastore
 from amd_das_app.requests.images import image_at_hand
 from amd_das_app.requests.labels import check_label
@@ -29,7 +30,7 @@ from amd_das_app.requests.names import (
 )
 from amd_das_app.requests.params import parse_json_object
 from amd_das_app.requests.uploads import save_upload, scratch_folder
-from amd_das_app.state import State, monai_label_app, require_allowed
+from amd_das_app.state import State, require_allowed
 
 router = APIRouter(prefix="/datastore", tags=["Datastore"])
 _writing = asyncio.Lock()

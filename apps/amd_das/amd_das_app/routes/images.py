@@ -13,12 +13,13 @@ from monailabel.endpoints import datastore as stock
 from starlette.background import BackgroundTask
 
 from amd_das.errors import ConfigError, NotFoundError
+from amd_das_app.monai_app import monai_label_app
 from amd_das_app.pacs.datastore import PacsDatastore
 from amd_das_app.requests.images import image_in_use, require_image
 from amd_das_app.requests.names import check_tag, label_path, quoted
 from amd_das_app.requests.params import parse_json_object
 from amd_das_app.requests.uploads import SCRATCH_PREFIX, remove_folder
-from amd_das_app.state import State, monai_label_app, require_allowed
+from amd_das_app.state import State, require_allowed
 
 logger = logging.getLogger(__name__)
 

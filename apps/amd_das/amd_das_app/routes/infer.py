@@ -19,12 +19,13 @@ from amd_das.errors import ConfigError, NotFoundError, TooLargeError
 from amd_das_app.inference.batch import last_job
 from amd_das_app.inference.edit_task import EDIT_NAME, SCRIBBLES_NAME
 from amd_das_app.inference.task import SEG_EXTENSION, TASK_NAME
+from amd_das_app.monai_app import find_task, monai_label_app
 from amd_das_app.requests.images import image_at_hand
 from amd_das_app.requests.names import check_session_id, file_extension, quoted, safe_file_name
 from amd_das_app.requests.params import parse_json_object
 from amd_das_app.requests.uploads import save_image, save_upload, scratch_folder
 from amd_das_app.routes.session import session_image
-from amd_das_app.state import ServerState, State, find_task, monai_label_app
+from amd_das_app.state import ServerState, State
 
 router = APIRouter(tags=["Infer"])
 

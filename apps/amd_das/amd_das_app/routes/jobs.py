@@ -17,12 +17,13 @@ from amd_das.pacs.job import STATES, PacsJob
 from amd_das.pacs.series import SeriesInfo, is_uid
 from amd_das_app.errors import BadNameError, BusyError, ConflictError
 from amd_das_app.inference.task import TASK_NAME
+from amd_das_app.monai_app import find_task, monai_label_app
 from amd_das_app.pacs.datastore import PacsDatastore
 from amd_das_app.pacs.series_jobs import SeriesJobs
 from amd_das_app.pacs.series_results import MEDIA_TYPES
 from amd_das_app.requests.names import quoted
 from amd_das_app.requests.params import parse_json_object
-from amd_das_app.state import ServerState, State, find_task, monai_label_app
+from amd_das_app.state import ServerState, State
 
 router = APIRouter(tags=["Jobs"])
 

@@ -13,8 +13,9 @@ from amd_das.models import CURRENT, WEIGHTS, default_model_dir, save_version
 from amd_das.networks.fcn import Fcn
 from amd_das_app.access import note
 from amd_das_app.inference.task import HemorrhageInferTask
+from amd_das_app.monai_app import find_task, monai_label_app
 from amd_das_app.requests.uploads import save_upload, scratch_folder
-from amd_das_app.state import State, find_task, monai_label_app, require_allowed
+from amd_das_app.state import State, require_allowed
 
 router = APIRouter(prefix="/model", tags=["Model"])
 

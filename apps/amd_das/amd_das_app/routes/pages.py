@@ -8,12 +8,13 @@ from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
 
 from amd_das.errors import NotFoundError, PacsError
 from amd_das_app.logs.recent import MAX_LINES, RecentLog
+from amd_das_app.monai_app import monai_label_app
 from amd_das_app.pacs.datastore import PacsDatastore
 from amd_das_app.pages import ASSETS, page, table
 from amd_das_app.pages.series_list import series_list
 from amd_das_app.requests.names import quoted
 from amd_das_app.routes.ohif import OHIF
-from amd_das_app.state import State, monai_label_app, require_allowed
+from amd_das_app.state import State, require_allowed
 
 
 def curl_line(base: str, image_id: str) -> str:

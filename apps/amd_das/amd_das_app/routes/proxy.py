@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from amd_das.errors import NotFoundError, PacsError, PacsUnreachableError
 from amd_das.pacs.config import PacsConfig
 from amd_das.pacs.connection import CONNECT_SECONDS, authorization, status_error
-from amd_das_app.state import monai_label_app
+from amd_das_app.monai_app import monai_label_app
 
 logger = logging.getLogger(__name__)
 

@@ -10,11 +10,12 @@ from fastapi.responses import HTMLResponse
 from amd_das.errors import AmdDasError, NotFoundError, NotHeadCtError, PacsError
 from amd_das.output.dicom import Report, read_report
 from amd_das.pacs.series import StoredResult, is_uid
+from amd_das_app.monai_app import monai_label_app
 from amd_das_app.pacs.datastore import PacsDatastore
 from amd_das_app.pages.frame import page
 from amd_das_app.pages.series_page import SeriesView, series_page
 from amd_das_app.requests.names import quoted
-from amd_das_app.state import ServerState, State, monai_label_app
+from amd_das_app.state import ServerState, State
 
 logger = logging.getLogger(__name__)
 

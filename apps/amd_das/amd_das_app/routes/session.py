@@ -14,9 +14,10 @@ from monailabel.utils.sessions import SessionInfo
 from amd_das.errors import NotFoundError
 from amd_das.reading import read_volume
 from amd_das_app.errors import BusyError
+from amd_das_app.monai_app import monai_label_app
 from amd_das_app.requests.names import check_session_id
 from amd_das_app.requests.uploads import save_image, scratch_folder
-from amd_das_app.state import State, monai_label_app, require_allowed
+from amd_das_app.state import State, require_allowed
 
 router = APIRouter(prefix="/session", tags=["Session"])
 

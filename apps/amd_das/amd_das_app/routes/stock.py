@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Depends
 from monailabel.endpoints import model
 
-from amd_das_app.state import find_task
+from amd_das_app.monai_app import find_task
 
 
 async def check_model(model: str) -> None:

@@ -10,8 +10,9 @@ from anyio.to_thread import run_sync as in_thread
 from fastapi import APIRouter
 
 from amd_das.errors import ConfigError, NotFoundError
+from amd_das_app.monai_app import monai_label_app
 from amd_das_app.requests.names import quoted
-from amd_das_app.state import ServerState, State, monai_label_app
+from amd_das_app.state import ServerState, State
 from amd_das_app.training.job_record import Job
 from amd_das_app.training.jobs import LOOK_EVERY_S
 from amd_das_app.training.process_task import ProcessTrainTask

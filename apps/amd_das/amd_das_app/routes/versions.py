@@ -11,7 +11,7 @@ from amd_das.models import default_model_dir, list_versions, load_version, read_
 from amd_das_app.dashboard.rights import rights_of
 from amd_das_app.errors import ConflictError
 from amd_das_app.inference.model_choice import model_choice
-from amd_das_app.state import monai_label_app
+from amd_das_app.monai_app import monai_label_app
 
 logger = logging.getLogger(__name__)
 

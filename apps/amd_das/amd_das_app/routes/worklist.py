@@ -9,9 +9,10 @@ from fastapi.responses import Response
 from monailabel.endpoints import activelearning
 
 from amd_das.errors import NotFoundError
+from amd_das_app.monai_app import monai_label_app
 from amd_das_app.requests.images import require_image
 from amd_das_app.requests.names import check_tag, quoted
-from amd_das_app.state import ServerState, State, monai_label_app
+from amd_das_app.state import ServerState, State
 from amd_das_app.worklist.annotators import annotator_of
 from amd_das_app.worklist.case_scores import CaseScores
 from amd_das_app.worklist.scoring_method import SCORING_NAME, DiceVolume

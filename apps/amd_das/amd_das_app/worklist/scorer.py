@@ -18,10 +18,10 @@ from amd_das.active_learning.opinion import Interrupted
 from amd_das.errors import AmdDasError, ModelError, PacsError
 from amd_das_app.inference.devices import DeviceQueues
 from amd_das_app.inference.task import TASK_NAME, HemorrhageInferTask
+from amd_das_app.monai_app import monai_label_app
 from amd_das_app.pacs.datastore import PacsDatastore
 from amd_das_app.requests.images import image_in_use
 from amd_das_app.requests.params import InferParams
-from amd_das_app.state import monai_label_app
 from amd_das_app.worklist.case_scores import FINAL, CaseScores, image_stamp, label_stamp, newest_first
 from amd_das_app.worklist.case_scoring import NOTE, leave_notes, score_scan
 from amd_das_app.worklist.scores import CaseScore
