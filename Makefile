@@ -56,9 +56,15 @@ bench: setup
 	$(BIN)/python benchmarks/train_step.py --stage 2
 	$(BIN)/python benchmarks/pacs.py
 
-# Makes the shipped weights again, without a CT label, and publishes them in model/. Goes on where it was interrupted.
-model: setup
-	$(BIN)/amd-das pipeline --preset shipped --workdir runs/model --model-dir model
+# Makes the shipped weights again, without a CT label, and publishes them in model/: each preset goes on from the one before.
+# Goes on where it was interrupted; to begin anew, remove runs/model.
+model: runs/model/.renew
+
+runs/model/.adapt: runs/model/.shipped
+runs/model/.renew: runs/model/.adapt
+runs/model/.shipped runs/model/.adapt runs/model/.renew: | setup
+	$(BIN)/amd-das pipeline --preset $(@F:.%=%) --workdir $(@D) --model-dir model
+	touch $@
 
 clean:
 	rm -rf $(VENV) sample-data/cases .pytest_cache .ruff_cache .mypy_cache

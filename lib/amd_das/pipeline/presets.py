@@ -40,7 +40,7 @@ def paper() -> PipelineConfig:
 
 
 def shipped() -> PipelineConfig:
-    """What weights are made with where there is no GPU: narrow networks, crops, hours of training."""
+    """The whole pipeline where there is no GPU: narrow networks, crops, hours of training."""
     fcn = FcnConfig.narrowed(2)
     first = SelfTrainingConfig(
         fit=FitConfig(batch=12, steps=1500, checkpoint_steps=100, validate_steps=500),
@@ -117,7 +117,7 @@ def adapt() -> PipelineConfig:
 
 
 def renew() -> PipelineConfig:
-    """Another network, from random weights, taught by the model in use on CT alone. Nearly two hours on two cores.
+    """Another network, from random weights, taught by the model in use on CT alone. An hour and a half on two cores.
 
     What a long line of trainings has got into the habit of is left behind; what is painted is what `adapt` paints.
     """
@@ -135,7 +135,6 @@ def renew() -> PipelineConfig:
     return replace(
         before,
         name="renew",
-        target_heads=900,
         batches=replace(before.batches, patches=((0, 128), (1200, 160))),
         self_training=(only,),
     )

@@ -36,8 +36,8 @@ TRAINERS: Final[Mapping[str, str]] = {
 
 HELP: Final[Mapping[str, str]] = {
     "preset": "shipped: about four hours on two cores; adapt: from the model in use on, with the CT here alone, half "
-    "an hour; renew: as adapt, but a new network and two hours; smoke: minutes, only to see that all works, and is "
-    "not put to use; paper: days, needs a GPU.",
+    "an hour; renew: as adapt, but a new network, an hour and a half; smoke: minutes, only to see that all works, and "
+    "is not put to use; paper: days, needs a GPU.",
     "device": "Where it computes.",
     "steps": "At most so many; it ends earlier when it gets no better.",
     "learning_rate": "Larger learns faster and forgets more.",
