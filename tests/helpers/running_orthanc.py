@@ -47,7 +47,7 @@ def head_series(
     bleed_x: float = 10.0,
     study_uid: str | None = None,
     series_uid: str | None = None,
-    patient_id: str = "4711",
+    patient_id: str = "PAT-4711",
     date: str = "20250102",
     array: np.ndarray | None = None,
 ) -> list[Dataset]:

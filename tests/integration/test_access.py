@@ -20,7 +20,7 @@ from helpers.running_server import APP_DIR, RunningServer, start_server
 
 pytestmark = pytest.mark.integration
 
-SECRETS = ("Doe", "4711", PASSWORD, "eyJ")
+SECRETS = ("Doe", "PAT-4711", PASSWORD, "eyJ")
 """A patient's name and id, the password, and how every token begins."""
 
 

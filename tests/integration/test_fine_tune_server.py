@@ -97,4 +97,4 @@ def test_labels_are_submitted_learnt_from_and_the_new_version_serves(server: Run
     assert kept["status"] == "DONE", kept
     assert models.current_version(tmp_path / "model") in kept["details"][-1] or "kept" in kept["details"][-1]
     assert len(models.list_versions(tmp_path / "model")) == 3
-    assert "4711" not in server.log and "Traceback" not in server.log
+    assert "PAT-4711" not in server.log and "Traceback" not in server.log

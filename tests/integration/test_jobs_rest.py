@@ -85,7 +85,7 @@ def test_a_series_gives_a_job_at_once_and_its_result_later(pacs_server: RunningS
     assert Image.open(io.BytesIO(content["overlay.png"].content)).width > 300
     assert content["result.json"].json() == job["result"]
     assert web(orthanc).results_for(web(orthanc).find_series(job["series"])) == []
-    assert "4711" not in pacs_server.log and job["series"] not in pacs_server.log
+    assert "PAT-4711" not in pacs_server.log and job["series"] not in pacs_server.log
     assert pacs_server.leftovers() == []
 
 

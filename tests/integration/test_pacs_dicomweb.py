@@ -55,7 +55,7 @@ def test_only_ct_stacks_are_listed(orthanc: Orthanc) -> None:
     assert set(listed) == {head[0].SeriesInstanceUID, single[0].SeriesInstanceUID}
     found = listed[head[0].SeriesInstanceUID]
     assert (found.instances, found.description, found.study_date, found.study_uid) == (10, "Head", "20250102", study)
-    assert "4711" not in repr(found)
+    assert "PAT-4711" not in repr(found)
     assert set(listed) <= {one.series_uid for one in pacs.ct_series()}
     assert pacs.find_series(scout[0].SeriesInstanceUID).instances == 2
     for unknown in ("1.2.3.4", "*", "", "../studies"):

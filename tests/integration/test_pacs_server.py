@@ -84,7 +84,7 @@ def test_scans_are_listed_without_the_localizer(site: Site, client: Any) -> None
     assert scout not in objects
     assert objects[head]["image"]["info"]["instances"] == 10
     assert "Doe" not in str(objects)
-    assert "4711" not in str(objects)
+    assert "PAT-4711" not in str(objects)
     assert client.info()["datastore"]["total"] == len(objects)
 
 
@@ -296,7 +296,7 @@ def test_a_pacs_that_goes_away_costs_requests_not_the_server(site: Site, client:
 
 def test_nothing_of_the_patient_is_logged_or_left(site: Site) -> None:
     log = site.server.log.split("Stop with Ctrl+C.")[1] + site.server.request("GET", "/logs/?lines=2000").text
-    for secret in ("Doe", "4711", site.ids[0], site.head[0].StudyInstanceUID):
+    for secret in ("Doe", "PAT-4711", site.ids[0], site.head[0].StudyInstanceUID):
         assert secret not in log
     assert "Traceback" not in site.server.log
     assert site.server.leftovers() == []

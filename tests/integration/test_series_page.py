@@ -49,7 +49,7 @@ def test_the_start_page_lists_the_series_without_their_patients(server: RunningS
     assert escape(HOSTILE) in start
     assert HOSTILE not in start
     assert "2025-01-02" in start
-    assert not any(secret in start for secret in ("Doe", "4711"))
+    assert not any(secret in start for secret in ("Doe", "PAT-4711"))
 
 
 @pytest.mark.parametrize(

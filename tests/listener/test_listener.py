@@ -92,14 +92,15 @@ def test_a_series_comes_back_as_seg_sr_and_overlay(
     assert pacs.modalities() == {"SEG": 1, "SR": 1, "OT": len(series)}
     assert pacs.received[-1].Modality == "SR", "the report comes after what it refers to"
     assert {dataset.StudyInstanceUID for dataset in pacs.received} == {series[0].StudyInstanceUID}
-    assert {dataset.PatientID for dataset in pacs.received} == {"4711"}
+    assert {dataset.PatientID for dataset in pacs.received} == {"PAT-4711"}
     assert pacs.callers == {"AMDDAS"}
     (job,) = listener.store.list()
     assert job.result is not None and job.result["volume_ml"] > 1
     assert job.result["case_id"] == series_case_id(series[0].SeriesInstanceUID)
     log = caplog.text
     assert job.result["case_id"] in log
-    for secret in ("Doe", "4711", series[0].SeriesInstanceUID, series[0].StudyInstanceUID, series[0].SOPInstanceUID):
+    one = series[0]
+    for secret in ("Doe", "PAT-4711", one.SeriesInstanceUID, one.StudyInstanceUID, one.SOPInstanceUID):
         assert secret not in log
     assert [path.name for path in listener.spool.outgoing.iterdir()] == []
 
@@ -112,7 +113,7 @@ def test_files_and_folders_are_private_and_named_by_hashes(start: Start, tmp_pat
     assert len([path for path in files if path.suffix == ".dcm"]) == 3
     assert all(path.stat().st_mode & 0o077 == 0 for path in files)
     assert (tmp_path / "spool").stat().st_mode & 0o077 == 0
-    assert not any(series[0].SeriesInstanceUID in str(path) or "4711" in str(path) for path in files)
+    assert not any(series[0].SeriesInstanceUID in str(path) or "PAT-4711" in str(path) for path in files)
 
 
 def test_only_ct_is_taken(start: Start) -> None:

@@ -43,7 +43,7 @@ def test_a_case_says_what_is_known_and_what_can_be_done() -> None:
 def test_series_of_a_pacs_go_by_date_and_description() -> None:
     series = SeriesInfo(
         study_uid="1.2", series_uid="a", modality="CT", instances=30, description="Head", study_date="20250102",
-        study_time="101500", patient_id="4711",
+        study_time="101500", patient_id="PAT-4711",
     )  # fmt: skip
     names = names_in_pacs(Listing(images={"a": series}))
     (case,) = worklist(ROWS, Wish(text="head"), "v1", names).cases

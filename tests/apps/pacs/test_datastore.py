@@ -24,7 +24,7 @@ CT, OTHER, SEG = "1.2.3.1", "1.2.3.2", "1.2.3.3"
 
 
 def series(uid: str, modality: str = "CT", **more: Any) -> SeriesInfo:
-    return SeriesInfo(study_uid="1.2.3", series_uid=uid, modality=modality, instances=1, patient_id="4711", **more)
+    return SeriesInfo(study_uid="1.2.3", series_uid=uid, modality=modality, instances=1, patient_id="PAT-4711", **more)
 
 
 class Pacs:
@@ -82,7 +82,7 @@ def test_construction_asks_nothing_and_lists_are_shared(datastore: PacsDatastore
     assert datastore.datalist() == [{"image": CT, "label": CT}]
     objects = datastore.json()["objects"]
     assert objects[CT]["labels"].keys() == {"final"}
-    assert "4711" not in str(objects)
+    assert "PAT-4711" not in str(objects)
 
 
 def test_a_list_is_never_older_than_its_limit(pacs: Pacs, monkeypatch: pytest.MonkeyPatch) -> None:

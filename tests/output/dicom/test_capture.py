@@ -60,7 +60,7 @@ def test_what_it_says(tmp_path: Path) -> None:
     assert (one.SOPClassUID.name, one.Modality) == ("Secondary Capture Image Storage", "OT")
     assert (one.BurnedInAnnotation, one.ContentQualification) == ("YES", "RESEARCH")
     assert (one.Manufacturer, one.SeriesDescription) == ("AMD-DAS", "AMD-DAS overlay")
-    assert (one.StudyInstanceUID, one.FrameOfReferenceUID, one.PatientID) == (STUDY_UID, FRAME_UID, "4711")
+    assert (one.StudyInstanceUID, one.FrameOfReferenceUID, one.PatientID) == (STUDY_UID, FRAME_UID, "PAT-4711")
     assert (one.PhotometricInterpretation, list(one.PatientOrientation)) == ("RGB", ["L", "P"])
     assert one.pixel_array.shape == (*volume.shape[1::-1], 3)
 

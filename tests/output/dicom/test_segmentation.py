@@ -93,7 +93,7 @@ def test_what_it_says(tmp_path: Path) -> None:
     dataset = seg(volume, random_mask(volume))
     assert (dataset.SegmentationType, dataset.Modality, int(dataset.NumberOfFrames)) == ("BINARY", "SEG", SHAPE[2])
     assert (dataset.StudyInstanceUID, dataset.FrameOfReferenceUID) == (STUDY_UID, FRAME_UID)
-    assert (dataset.PatientID, str(dataset.PatientName), dataset.AccessionNumber) == ("4711", "Doe^Jane", "A-17")
+    assert (dataset.PatientID, str(dataset.PatientName), dataset.AccessionNumber) == ("PAT-4711", "Doe^Jane", "A-17")
     assert (dataset.Manufacturer, dataset.SeriesDescription) == ("AMD-DAS", "AMD-DAS segmentation")
     assert dataset.ContentQualification == "RESEARCH"
     assert f"model {MODEL.version}" in dataset.SoftwareVersions
