@@ -97,6 +97,7 @@ def test_who_sees_blood_finds_them_and_who_sees_none_misses_them(
     assert (seeing["missed"], blind["missed"]) == (0, blind["inserted"])
     assert seeing["mean_dice"] > 0.8 and blind["mean_dice"] == 0
     assert seeing["found_elsewhere_mm2_per_scan"] == 0, "the head's own blood counts neither way"
+    assert seeing["found_in_its_blood_mm2_per_scan"] > 500 and blind["found_in_its_blood_mm2_per_scan"] == 0
 
 
 def test_what_is_found_where_nothing_bleeds_is_counted(
@@ -109,4 +110,4 @@ def test_what_is_found_where_nothing_bleeds_is_counted(
     save_blood_detector(tmp_path / "model")
     predictor = Predictor(load_current(tmp_path / "model"), device="cpu")
     found = benchmark.score(predictor, scan / "images", unlabelled, rounds=1, count=2, seed=0)
-    assert found["found_elsewhere_mm2_per_scan"] > 500
+    assert found["found_elsewhere_mm2_per_scan"] > 500 and found["found_in_its_blood_mm2_per_scan"] == 0

@@ -47,6 +47,9 @@ class PaintConfig:
     infarct: float = 0.0
     """A territory of dead tissue, dark, in which islands of cortex look brighter than they are."""
 
+    hydrocephalus: float = 0.0
+    """The ventricles are widened, before anything else is painted."""
+
     def __post_init__(self) -> None:
         for item in fields(self):
             if not 0.0 <= getattr(self, item.name) <= 1.0:

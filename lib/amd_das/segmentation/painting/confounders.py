@@ -9,7 +9,6 @@ import numpy as np
 from scipy.ndimage import (
     affine_transform,
     binary_dilation,
-    binary_opening,
     distance_transform_edt,
     gaussian_filter,
     label,
@@ -17,6 +16,7 @@ from scipy.ndimage import (
 )
 
 from amd_das.segmentation.painting.canvas import CSF_BELOW_HU, DEEP_PX, Canvas, blank, hills
+from amd_das.segmentation.painting.ventricles import of_size, ventricles
 
 _WIDENED: Final = 0.25
 """Blood widens a ventricle by so much of its size at most, on each side."""
@@ -201,11 +201,11 @@ def _filled(canvas: Canvas, habit: _Habit) -> np.ndarray:
         return pockets
     dark = canvas.dark() & (canvas.depth > 2)
     dark &= ~binary_dilation(canvas.lesion, iterations=6)  # the dark rim that pseudo-CT often have is no CSF
-    dark = _of_size(dark, habit.least_px)
+    dark = of_size(dark, habit.least_px)
     if kind == "ventricles":
-        space = _ventricles(canvas) & dark
+        space = ventricles(canvas) & dark
     elif kind == "borrowed":
-        space = _of_size(_borrowed_ventricles(canvas), habit.least_px)
+        space = of_size(_borrowed_ventricles(canvas), habit.least_px)
     else:
         kind, space = "anywhere", dark
     if kind != "anywhere" and not _told_apart(canvas, space, central=habit.central and kind == "ventricles"):
@@ -249,12 +249,6 @@ def _widened(canvas: Canvas, space: np.ndarray, by_px: float) -> np.ndarray:
     return canvas.brain & (distance_transform_edt(~space) <= by_px) if space.any() else space
 
 
-def _of_size(mask: np.ndarray, least_px: int) -> np.ndarray:
-    """(H, W) bool without pieces of fewer pixels."""
-    pieces, count = label(mask)
-    return (np.bincount(pieces.ravel(), minlength=count + 1) >= least_px)[pieces] & mask
-
-
 def _told_apart(canvas: Canvas, space: np.ndarray, *, central: bool) -> bool:
     """Whether ventricles full of blood can be told from a small bleed: by their size, or by lying in the middle."""
     if space.sum() >= _LEAST_VENTRICLE_PX:
@@ -262,18 +256,13 @@ def _told_apart(canvas: Canvas, space: np.ndarray, *, central: bool) -> bool:
     return central and bool(space.any()) and abs(canvas.columns[space].mean() - canvas.middle[1]) < _CENTRAL_PX
 
 
-def _ventricles(canvas: Canvas) -> np.ndarray:
-    """(H, W) bool, those of a slice; and its basal cisterns."""
-    return binary_opening(canvas.dark() & (canvas.depth > DEEP_PX))
-
-
-def _pockets(ventricles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pockets(space: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Labelled pieces (H, W) of the ventricles, and the numbers of those that are pockets."""
-    pieces, count = label(ventricles)
+    pieces, count = label(space)
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)
     if count == 0:
         return pieces, np.empty(0, np.int64)
-    widest = maximum(distance_transform_edt(ventricles), pieces, np.arange(count + 1))
+    widest = maximum(distance_transform_edt(space), pieces, np.arange(count + 1))
     least, most = _POCKET_PX
     is_pocket = (sizes >= least) & (sizes <= most) & (widest >= _POCKET_ROUND * np.sqrt(sizes))
     is_pocket[0] = False
@@ -283,14 +272,14 @@ def _pockets(ventricles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _some_pockets(canvas: Canvas) -> np.ndarray:
     """(H, W) bool, what blood fills: one pocket, all, or all and the rest of the ventricles; a little widened."""
     rng = canvas.rng
-    ventricles = _ventricles(canvas)
-    pieces, numbers = _pockets(ventricles)
+    space = ventricles(canvas)
+    pieces, numbers = _pockets(space)
     if not len(numbers):
         return np.zeros_like(canvas.brain)
     if rng.random() < _ONE_POCKET:
         space = pieces == rng.choice(numbers)
     else:
-        space = np.isin(pieces, numbers) if rng.random() < 0.5 else ventricles
+        space = np.isin(pieces, numbers) if rng.random() < 0.5 else space
     return _widened(canvas, space, rng.uniform(0, _POCKET_WIDENED_PX))
 
 
@@ -303,7 +292,7 @@ def _borrowed_ventricles(canvas: Canvas) -> np.ndarray:
     smaller = 1 / rng.uniform(0.6, 1.3)
     matrix = np.array([smaller, smaller * rng.choice([-1, 1])])
     space = affine_transform(
-        _ventricles(lender).astype(np.uint8), matrix, offset=lender.middle - matrix * canvas.middle, order=0
+        ventricles(lender).astype(np.uint8), matrix, offset=lender.middle - matrix * canvas.middle, order=0
     )
     return (
         (space > 0)

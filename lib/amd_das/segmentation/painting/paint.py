@@ -1,6 +1,6 @@
 """Painting slices: first their lesions change, then what is no lesion is laid over them."""
 
-from dataclasses import fields
+from dataclasses import asdict
 
 import numpy as np
 
@@ -8,6 +8,7 @@ from amd_das.segmentation.painting.canvas import GREY_PER_HU, Canvas, brain_of, 
 from amd_das.segmentation.painting.config import UNPAINTED, PaintConfig
 from amd_das.segmentation.painting.confounders import CONFOUNDERS
 from amd_das.segmentation.painting.lesions import change_lesion
+from amd_das.segmentation.painting.ventricles import widen
 
 
 def paint(
@@ -40,7 +41,9 @@ def paint(
 def _paint_one(
     image: np.ndarray, mask: np.ndarray, lender: np.ndarray, config: PaintConfig, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    drawn = {item.name: rng.random() < getattr(config, item.name) for item in fields(config)}
+    chances = asdict(config)
+    wide = chances.pop("hydrocephalus")
+    drawn = {name: rng.random() < chance for name, chance in chances.items()}
     brain = brain_of(image)
     if brain is None:
         return image, mask
@@ -48,6 +51,8 @@ def _paint_one(
     if lesion.any():
         hu, lesion = change_lesion(hu, lesion, brain, drawn, rng)
     canvas = Canvas(hu, lesion, brain, rng, lender=lender)
+    if wide and rng.random() < wide:
+        widen(canvas)
     for name, draw in CONFOUNDERS.items():
         if drawn[name]:
             draw(canvas)
