@@ -9,7 +9,8 @@ A bleed lies as deep in the brain as it did in the phantom, and pushes nothing a
 place, so some lie across the midline. Compare models by it; it is no score on patients' bleeds.
 
 Per bleed: Dice in its slice. Per scan as it is: what is found away from its blood, and in it, which counts against the
-model where none of that blood lies in the brain's tissue.
+model where none of that blood lies in the brain's tissue; in it, too, per inserted bleed beside it: there, what has
+settled in a ventricle is left out.
 """
 
 import argparse
@@ -138,7 +139,7 @@ def score(predictor: Predictor, images: Path, masks: Path, *, rounds: int, count
     stock, rng = bleeds(count, seed), np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
     pictures: list[np.ndarray] = []
-    scans, elsewhere, taken = 0, 0.0, 0.0
+    scans, elsewhere, taken, beside = 0, 0.0, 0.0, 0.0
     for case in image_cases(images, masks):
         assert case.image is not None
         volume = read_volume(case.image.path)
@@ -158,6 +159,7 @@ def score(predictor: Predictor, images: Path, masks: Path, *, rounds: int, count
             found = _found(predictor, inserted.prepared)
             for number, mask in inserted.masks.items():
                 pred = found[number] & ~blood[number]
+                beside += float((found[number] & blood[number] & ~mask).sum())
                 dice = 2 * float((pred & mask).sum()) / float(pred.sum() + mask.sum())
                 rows.append({"case": case.case, "slice": number, "px": int(mask.sum()), "dice": round(dice, 3)})
                 pictures.append(_drawn(inserted.prepared.slices[number], mask, pred))
@@ -177,6 +179,7 @@ def score(predictor: Predictor, images: Path, masks: Path, *, rounds: int, count
         "missed": sum(dice < MISSED for dice in dices),
         "found_elsewhere_mm2_per_scan": round(elsewhere / scans, 1),
         "found_in_its_blood_mm2_per_scan": round(taken / scans, 1),
+        "found_in_its_blood_beside_a_bleed_mm2": round(beside / len(rows), 1),
         "bleeds": rows,
         "pictures": pictures,
     }

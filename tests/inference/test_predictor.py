@@ -138,7 +138,7 @@ def test_a_doubtful_spot_beside_a_bleed_is_left_out_and_named(
     first, last = (5, 6) if upside_down else (3, 4)
     (warning,) = result.warnings
     left_out_ml = everything.measurement.volume_ml - result.measurement.volume_ml
-    assert f"doubtful beside a surer bleed: {left_out_ml:.1f} mL in slices {first} to {last}" in warning
+    assert f"doubtful or as settled in a ventricle: {left_out_ml:.1f} mL in slices {first} to {last}" in warning
 
 
 def test_a_doubtful_spot_alone_is_outlined(model: LoadedModel, head: Head) -> None:
@@ -146,6 +146,30 @@ def test_a_doubtful_spot_alone_is_outlined(model: LoadedModel, head: Head) -> No
     result = Predictor(model, InferenceConfig(), "cpu").segment(faint.volume())
     assert dice(result.mask > 0, head.blood.transpose(2, 1, 0)) > 0.8
     assert result.warnings == ()
+
+
+def with_a_pool(head: Head) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """HU of the head with fluid in a wide space away from its bleed, and two halves of that space, bool."""
+    before, behind = np.zeros(head.hu.shape, bool), np.zeros(head.hu.shape, bool)
+    before[3:5, 88:97, 55:69] = True
+    behind[3:5, 97:105, 55:69] = True
+    assert not ((before | behind) & (head.blood | ~head.inside)).any()
+    return np.where(before | behind, np.float32(8.0), head.hu), before, behind
+
+
+def test_blood_that_has_settled_behind_fluid_is_left_out_beside_a_bleed_and_named(
+    model: LoadedModel, head: Head
+) -> None:
+    fluid, before, behind = with_a_pool(head)
+    predictor = Predictor(model, InferenceConfig(), "cpu")
+    bleed = predictor.segment(replace(head, hu=fluid).volume()).mask
+    for level, kept in ((behind, False), (before, True)):  # before: the patient lies face up, so it has not settled
+        result = predictor.segment(replace(head, hu=np.where(level, np.float32(60.0), fluid)).volume())
+        spot = level.transpose(2, 1, 0)
+        assert (result.mask[spot].mean() > 0.8) == kept
+        assert result.mask[spot].any() == kept
+        np.testing.assert_array_equal(result.mask[~spot & (bleed > 0)], 1)
+        assert ["settled in a ventricle" in warning for warning in result.warnings] == [True] * (not kept)
 
 
 def test_a_higher_threshold_marks_less(head: Head) -> None:

@@ -47,7 +47,8 @@ def add_segment(commands: Commands) -> None:
         "--sure-from",
         type=float,
         metavar="P",
-        help="mean probability below which a spot is left out beside a surer one; 0 keeps all (default: model's)",
+        help="mean probability below which a spot is left out beside a surer one, as blood behind fluid is; 0 keeps "
+        "both (default: model's)",
     )
     segment.set_defaults(run=_segment)
 

@@ -150,7 +150,8 @@ def properties(model: LoadedModel) -> dict[str, str]:
         "output": f"{LOGITS}: (slices, 1, height, width) float32; its sigmoid is the probability of {LABEL_NAME}",
         "threshold": f"{config.threshold:g}",
         "not_in_this_file": "checks of the input, brain extraction, window, resampling to 1 mm and back, the mean with "
-        f"the mirrored slice, removal of bone, of doubtful spots and of lesions below {config.min_component_ml:g} mL: "
+        f"the mirrored slice, removal of bone, of doubtful and settled spots, of lesions below "
+        f"{config.min_component_ml:g} mL: "
         "see amd-das export bundle",
     }
 

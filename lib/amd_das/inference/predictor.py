@@ -19,7 +19,7 @@ from amd_das.inference.postprocess import binarise, doubtful_spots, drop_small
 from amd_das.measurement import Measurement, measure
 from amd_das.models import LoadedModel, ModelInfo
 from amd_das.networks.fcn import STRIDE, probabilities
-from amd_das.preprocessing.density import without_bone
+from amd_das.preprocessing.density import behind_fluid, without_bone
 from amd_das.preprocessing.grid import PIXEL_MM, SIZE
 from amd_das.preprocessing.pipeline import PreprocessConfig, Preprocessed, preprocess
 from amd_das.preprocessing.window import to_network
@@ -51,7 +51,8 @@ class InferenceConfig:
     """Smaller lesions are dropped, mL; 0 keeps all (ours)."""
 
     sure_from: float = 0.6
-    """A spot with a lower mean probability is left out where the scan has a surer one; 0 keeps all (ours)."""
+    """A spot with a lower mean probability, or settled behind fluid, is left out where the scan has a surer one; 0
+    keeps all (ours)."""
 
     batch_size: int = 8
     """Slices per forward pass (ours)."""
@@ -132,9 +133,16 @@ class ProbabilityMap:
         return self.prepared.grid.backward(self.slices)
 
     def believed(self, config: InferenceConfig) -> np.ndarray:
-        """(Z, 240, 240) float32, the probabilities, 0 in what is doubtful because the scan has surer spots."""
-        voxel_ml = self.prepared.grid.slice_mm * PIXEL_MM**2 / 1000.0
-        doubtful = doubtful_spots(self.slices, config.threshold, config.sure_from, voxel_ml, config.min_component_ml)
+        """(Z, 240, 240) float32, the probabilities, 0 in spots left out because the scan has surer ones."""
+        prepared = self.prepared
+        doubtful = doubtful_spots(
+            self.slices,
+            behind_fluid(prepared.slices, prepared.brain),
+            config.threshold,
+            config.sure_from,
+            voxel_ml=prepared.grid.slice_mm * PIXEL_MM**2 / 1000.0,
+            least_ml=config.min_component_ml,
+        )
         return np.where(doubtful, np.float32(0.0), self.slices)
 
     def outline(self, config: InferenceConfig) -> Outline:
@@ -160,8 +168,8 @@ class ProbabilityMap:
         if not len(slices):
             return ()
         return (
-            f"Left out as doubtful beside a surer bleed: {left_out.sum() * grid.voxel_ml:.1f} mL in slices {slices[0]} "
-            f"to {slices[-1]}; look at them.",
+            "Left out beside a surer bleed, as doubtful or as settled in a ventricle: "
+            f"{left_out.sum() * grid.voxel_ml:.1f} mL in slices {slices[0]} to {slices[-1]}; look at them.",
         )
 
 

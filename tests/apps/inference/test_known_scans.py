@@ -46,7 +46,7 @@ def test_a_doubtful_spot_is_named_until_it_is_in_the_mask(tmp_path: Path, predic
     mask = scan.corrector("automatic").start
     assert not mask[spot].any()
     (warning,) = scan.warnings(mask, "automatic")
-    assert warning.startswith("Left out as doubtful beside a surer bleed:")
+    assert warning.startswith("Left out beside a surer bleed, as doubtful or as settled in a ventricle:")
     assert "in slices 4 to 5" in warning
     assert scan.warnings(mask, "label") == scan.warnings(mask, "nothing") == ()
     assert scan.warnings(np.where(spot, np.uint8(1), mask), "automatic") == ()

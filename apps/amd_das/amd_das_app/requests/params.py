@@ -42,7 +42,8 @@ class InferParams:
     """Lesions smaller than this many mL are dropped; None for the model's own."""
 
     sure_from: float | None = None
-    """A spot with a lower mean probability is left out beside a surer one; 0 keeps all; None for the model's own."""
+    """A spot with a lower mean probability, or settled behind fluid, is left out beside a surer one; 0 keeps all; None
+    for the model's own."""
 
     result_extension: str = RESULT_EXTENSIONS[0]
     """Format of the mask file."""

@@ -12,9 +12,9 @@ import numpy as np
 from scipy.ndimage import binary_dilation, binary_opening, distance_transform_edt, gaussian_filter, label
 
 from amd_das.errors import ConfigError
+from amd_das.preprocessing.density import CSF_BELOW_HU
 from amd_das.segmentation.painting.canvas import (
     BLOOD_EDGE_PX,
-    CSF_BELOW_HU,
     DEEP_PX,
     EDGE_PX,
     GREY_PER_HU,

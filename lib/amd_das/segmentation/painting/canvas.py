@@ -6,10 +6,11 @@ from typing import Final
 import numpy as np
 from scipy.ndimage import binary_fill_holes, distance_transform_edt, gaussian_filter
 
+from amd_das.preprocessing.density import fluid
+
 GREY_PER_HU: Final = 2.55
 """Grey values of a slice store per HU."""
 
-CSF_BELOW_HU: Final = 15.0
 DEEP_PX: Final = 18.0
 """So far from the outside, CSF is in a ventricle or a basal cistern."""
 
@@ -135,7 +136,7 @@ class Canvas:
 
     def dark(self) -> np.ndarray:
         """(H, W) bool, as dark as CSF."""
-        return self.brain & (gaussian_filter(self.hu, 0.8) < CSF_BELOW_HU)
+        return fluid(self.hu, self.brain)
 
     def smooth(self) -> np.ndarray:
         """(H, W) HU without noise; nothing outside the brain counts."""

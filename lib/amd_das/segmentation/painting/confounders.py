@@ -15,7 +15,8 @@ from scipy.ndimage import (
     maximum,
 )
 
-from amd_das.segmentation.painting.canvas import CSF_BELOW_HU, DEEP_PX, Canvas, blank, hills
+from amd_das.preprocessing.density import CSF_BELOW_HU
+from amd_das.segmentation.painting.canvas import DEEP_PX, Canvas, blank, hills
 from amd_das.segmentation.painting.ventricles import of_size, ventricles
 
 _WIDENED: Final = 0.25
