@@ -118,6 +118,16 @@ def test_old_finished_jobs_expire_and_waiting_ones_never(tmp_path: Path) -> None
     assert store.get(ids[4]).state == "queued"
 
 
+def test_a_job_that_had_to_wait_is_remembered_by_when_it_ended(tmp_path: Path) -> None:
+    store = JobStore(tmp_path / "jobs.sqlite", keep_finished=2)
+    late, *ids = [submit(store, f"1.2.{number}").id for number in range(4)]
+    for job_id in (*ids, late):  # the first in the line was postponed, and is the last to end
+        store.finish(job_id, {})
+        time.sleep(0.002)
+    assert store.expire() == ids[:2]
+    assert {job.id for job in store.list()} == {late, ids[2]}
+
+
 def test_threads_share_the_line_without_taking_a_job_twice(store: JobStore) -> None:
     ids = {submit(store, f"1.2.{number}").id for number in range(60)}
     taken: list[str] = []

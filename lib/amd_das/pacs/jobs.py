@@ -196,13 +196,13 @@ class JobStore:
 
     def expire(self) -> Sequence[str]:
         """Forget finished jobs over the limits; returns their ids."""
-        over = "state IN ('done', 'failed') AND (finished < ? OR number <= ?)"
+        over = "state IN ('done', 'failed') AND (finished < ? OR finished <= ?)"
         with self._writing() as database:
             row = database.execute(
-                "SELECT number FROM jobs WHERE state IN ('done', 'failed') ORDER BY finished DESC LIMIT 1 OFFSET ?",
+                "SELECT finished FROM jobs WHERE state IN ('done', 'failed') ORDER BY finished DESC LIMIT 1 OFFSET ?",
                 (self.keep_finished,),
             ).fetchone()
-            limits = (time.time() - self.keep_seconds, row[0] if row else 0)
+            limits = (time.time() - self.keep_seconds, row[0] if row else 0.0)
             ids = [found for (found,) in database.execute(f"SELECT id FROM jobs WHERE {over}", limits)]
             database.execute(f"DELETE FROM jobs WHERE {over}", limits)
             return ids
