@@ -46,6 +46,7 @@ FLOORS = [
     {"interaction"},
     {"output"},
     {"journey", "doctor", "evaluation", "active_learning"},
+    {"comparison"},
     {"pacs"},
     {"listener", "pipeline"},
     {"fine_tuning", "reproduction", "export"},

@@ -106,6 +106,13 @@ def save_version(
     return info
 
 
+def as_published(network: Fcn) -> LoadedModel:
+    """The network as a server will load it: in half precision on disk, and read again."""
+    with tempfile.TemporaryDirectory(prefix="amd-das-") as folder:
+        save_version(Path(folder), network, training={}, metrics={}, card="")
+        return load_current(Path(folder))
+
+
 def use_version(model_dir: Path, version: str) -> None:
     """Make a saved version the one in use; raises NotFoundError for one that is not there."""
     expect_version(model_dir, version)

@@ -15,13 +15,13 @@ from helpers.heads import save_blood_detector
 from helpers.tiny_fine_tuning import tiny_fine_tuning, write_labelled
 
 from amd_das import models
+from amd_das.comparison.rule import Verdict
 from amd_das.datasets.splits import split_of
 from amd_das.errors import ModelError, TrainingError, TrainingStopped
 from amd_das.fine_tuning import run as run_module
 from amd_das.fine_tuning import stages
 from amd_das.fine_tuning.cases import NothingLabelled
 from amd_das.fine_tuning.config import FineTuneConfig
-from amd_das.fine_tuning.rule import Verdict
 from amd_das.fine_tuning.run import FineTuneResult, check, run
 from amd_das.pipeline.steps import DONE, PipelineProgress
 from amd_das.slices import SliceStore

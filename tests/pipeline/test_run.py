@@ -35,7 +35,7 @@ def test_labelled_mri_and_unlabelled_ct_become_a_published_version(
         processes=1,
         progress=seen.append,
     )
-    assert tuple(result.steps) == (*STEPS[:-3], *LEARNT, STEPS[-1])
+    assert tuple(result.steps) == (*STEPS[:-4], *LEARNT, STEPS[-1])
     assert all(made.fresh for made in result.steps.values())
     assert (result.steps["matching"].folder / MATCHES).is_file()
     assert (result.steps["matching"].folder / SHEET).is_file()
@@ -99,6 +99,7 @@ def test_a_network_that_is_sure_of_nothing_is_published_as_it_is(
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.usefixtures("small_phantoms")
 def test_from_a_published_model_on_ct_alone_is_learnt_from(
     tiny_config: PipelineConfig, target: Path, tmp_path: Path
 ) -> None:
@@ -111,7 +112,7 @@ def test_from_a_published_model_on_ct_alone_is_learnt_from(
     )
     config = replace(tiny_config, name="on", starts_from="published")
     result = run(config, tmp_path / "work", tmp_path / "model", target=target, processes=1)
-    assert list(result.steps) == ["target", "self_training_1", "self_training_2", "publication"]
+    assert list(result.steps) == ["target", "self_training_1", "self_training_2", "comparison", "publication"]
     assert result.steps["self_training_2"].summary["criterion"] == TARGET_ONLY
     made = models.load_current(tmp_path / "model").info
     assert made.version == result.version != before.version
@@ -129,6 +130,7 @@ def test_from_a_published_model_on_ct_alone_is_learnt_from(
     assert models.load_current(tmp_path / "model").info.training["adapted_from"] == made.version
 
 
+@pytest.mark.usefixtures("small_phantoms")
 @pytest.mark.parametrize("afresh", [False, True])
 def test_a_round_begins_with_what_predicted_or_afresh(
     tiny_config: PipelineConfig, target: Path, tmp_path: Path, afresh: bool
@@ -147,7 +149,7 @@ def test_from_a_published_model_on_there_are_no_other_steps_and_no_mri(
     tiny_config: PipelineConfig, source: Path, target: Path, tmp_path: Path
 ) -> None:
     config = replace(tiny_config, name="on", starts_from="published")
-    with pytest.raises(ConfigError, match="on has no step 'synthesis'; expected one of target, self_training, publ"):
+    with pytest.raises(ConfigError, match="on has no step 'synthesis'; expected one of target, self_training, comparison, publ"):
         check(config, source=None, target=target, until="synthesis")
     with pytest.raises(ConfigError, match="on goes on from the model in use, with CT alone; leave the MRI"):
         check(config, source=source, target=target)

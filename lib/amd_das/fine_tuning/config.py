@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from amd_das.comparison.rule import RuleConfig
 from amd_das.errors import ConfigError
 from amd_das.segmentation.augment import RICH, AugmentConfig
 from amd_das.slices.prepare import PrepareConfig
@@ -9,44 +10,6 @@ from amd_das.training.device import Precision
 
 STAGES = 5
 """Of the encoder; `FineTuneConfig.frozen_stages` counts from the image."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RuleConfig:
-    """When a challenger is not worse than the champion."""
-
-    margin_dice: float = 0.02
-    """Mean Dice on held-out bleeds may be lower by so much."""
-
-    margin_ml: float = 0.5
-    """Mean false-positive volume on held-out scans without a bleed may be higher by so much, mL."""
-
-    few: int = 6
-    """From so many volumes on, a one-sided bootstrap bound of the mean must hold the margin, not the mean itself."""
-
-    confidence: float = 0.9
-    """Of that bound."""
-
-    worst_drop: float = 0.15
-    """With fewer volumes than ``few``, Dice may fall by so much in none of them."""
-
-    missed_ml: float = 1.0
-    """A bleed of at least so many mL that the champion touches must not be missed altogether."""
-
-    forgotten: float = 0.1
-    """With fewer bleeds than ``few``, Dice on held-out pseudo-CT may fall by so much."""
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.margin_dice < 1.0 or not 0.0 < self.worst_drop <= 1.0 or self.margin_ml < 0.0:
-            raise ConfigError(
-                f"margin_dice {self.margin_dice}, worst_drop {self.worst_drop}, margin_ml {self.margin_ml}: expected "
-                "0 or more, the first two at most 1"
-            )
-        if not 0.5 < self.confidence < 1.0 or self.few < 2 or self.missed_ml < 0.0:
-            raise ConfigError(
-                f"confidence {self.confidence}, few {self.few}, missed_ml {self.missed_ml}: expected 0.5 to 1, at "
-                "least 2, and 0 or more"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)

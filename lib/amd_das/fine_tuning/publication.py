@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from amd_das.comparison.record import as_it_stands, metrics_of
+from amd_das.comparison.rule import Verdict
 from amd_das.fine_tuning.config import FineTuneConfig
-from amd_das.fine_tuning.rule import Verdict
 from amd_das.model_card import inherited, model_card
-from amd_das.models import ModelInfo, current_version, save_version
+from amd_das.models import ModelInfo, save_version
 from amd_das.networks.fcn import Fcn
 
 
@@ -44,19 +45,7 @@ def publish(
     Returns:
         The version, and the verdict as it stands in its record.
     """
-    if verdict.publish and current_version(model_dir) != made.champion.version:
-        verdict = Verdict(
-            publish=False,
-            reason=f"{current_version(model_dir)} was put to use meanwhile, and it was compared with "
-            f"{made.champion.version}; {verdict.reason}",
-            numbers=verdict.numbers,
-        )
-    metrics = {
-        **verdict.numbers,
-        "champion": {"version": made.champion.version},
-        "published": verdict.publish,
-        "reason": verdict.reason,
-    }
+    verdict = as_it_stands(verdict, made.champion.version, model_dir)
     record = {
         "fine_tuned_from": made.champion.version,
         "data": made.data,
@@ -77,7 +66,7 @@ def publish(
         model_dir,
         network,
         training=record,
-        metrics=metrics,
+        metrics=metrics_of(verdict, made.champion.version),
         card=lambda info: model_card(info, network.config),
         make_current=verdict.publish,
     )

@@ -1,7 +1,6 @@
 """The steps of a fine-tuning: what decides each one's output, and how it is made."""
 
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -9,19 +8,19 @@ from typing import Any
 
 import torch
 
+from amd_das.comparison.rule import Verdict, decide
+from amd_das.comparison.volumes import CHALLENGER, CHAMPION, compare, pairs_of
 from amd_das.datasets.splits import digest
 from amd_das.fine_tuning import labels as label_slices
 from amd_das.fine_tuning.batches import labelled_batches
-from amd_das.fine_tuning.comparison import CHALLENGER, CHAMPION, compare, pairs_of
 from amd_das.fine_tuning.config import FineTuneConfig
 from amd_das.fine_tuning.data import SPLIT, Context, Data
 from amd_das.fine_tuning.judging import HeldOutJudge, LastJudge, wrong_slices
 from amd_das.fine_tuning.labels import prepare_labels
 from amd_das.fine_tuning.learner import FineTuneLearner
 from amd_das.fine_tuning.publication import Made, publish
-from amd_das.fine_tuning.rule import Verdict, decide
 from amd_das.inference import InferenceConfig, Predictor
-from amd_das.models import LoadedModel, list_versions, load_current, save_version
+from amd_das.models import as_published, list_versions
 from amd_das.networks.fcn import Fcn
 from amd_das.pipeline.steps import Report, Step, StepResult
 from amd_das.segmentation.config import SelectionConfig
@@ -97,12 +96,14 @@ def comparison(context: Context, data: Data, trained: StepResult) -> Step:
 
     def make(output: Path, report: Report) -> Mapping[str, Any]:
         device = None if config.device == "auto" else config.device
-        challenger = _as_published(_network(context, trained))
+        challenger = as_published(_network(context, trained))
         predictors = {
             CHAMPION: Predictor(champion, device=device),
             CHALLENGER: Predictor(challenger, device=device),
         }
-        rows = compare(data.held, predictors, output, progress=report, should_stop=context.should_stop)
+        rows = compare(
+            [one.files for one in data.held], predictors, output, progress=report, should_stop=context.should_stop
+        )
         forgetting = None
         if data.pseudo_ct_held is not None:
             judged = SelectionConfig()
@@ -175,13 +176,6 @@ def _same_on_disk(one: Fcn, other: Fcn) -> bool:
     """Whether both are one version: it would take the other's place, record and all."""
     pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     return all(torch.equal(first.half(), second.half()) for first, second in pairs)
-
-
-def _as_published(network: Fcn) -> LoadedModel:
-    """As a server will load it: in half precision on disk, and read again."""
-    with tempfile.TemporaryDirectory(prefix="amd-das-") as folder:
-        save_version(Path(folder), network, training={}, metrics={}, card="")
-        return load_current(Path(folder))
 
 
 def _fit_config(config: FineTuneConfig, *, held_out: bool) -> FitConfig:

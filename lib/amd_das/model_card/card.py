@@ -48,6 +48,12 @@ _SCORES: Final[Mapping[Kind, tuple[str, str]]] = {
 }
 """Heading, and how to read them."""
 
+_ON_PHANTOMS: Final = (
+    "Mean Dice and false positives, beside those of the model before (champion), are of phantom heads: they show "
+    "whether something was forgotten, not what was gained on patients' scans."
+)
+"""The same, of the comparison that ends a training which went on from a version."""
+
 _LIMITS: Final = """\
 - Likely to miss or shrink small (under 1 mL), faint (anemia, subacute) and patchy bleeds, and to take for a bleed what
   the training data do not hold: tumours, contrast medium, dense vessels, calcium, implants.
@@ -158,8 +164,10 @@ def _method(training: Mapping[str, Any], kind: Kind) -> str:
 
 def _scores(metrics: Mapping[str, Any], kind: Kind) -> str:
     heading, reading = _SCORES[kind]
+    if kind == "pipeline" and "champion" in metrics:
+        heading, reading = f"{heading}, and against the model before", f"{reading} {_ON_PHANTOMS}"
     verdict = ""
-    if kind == "fine_tuned" and "published" in metrics:
+    if "published" in metrics:
         said = "Published" if metrics["published"] else "Kept, not published"
         verdict = f"**{said}**: {metrics.get('reason', 'no reason recorded')}.\n\n"
     rows = {

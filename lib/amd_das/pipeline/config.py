@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from amd_das.comparison.rule import RuleConfig
 from amd_das.errors import ConfigError
 from amd_das.matching import MatchConfig
 from amd_das.segmentation.batches import BatchConfig
@@ -16,6 +17,21 @@ from amd_das.training.run import FitConfig
 TrainOn = Literal["pseudo_ct", "mri", "ct"]
 StartsFrom = Literal["source", "published"]
 SourceSlices = Literal["as_matched", "all", "unmatched", "random", "random_unmatched"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonConfig:
+    """What a model that went on from the one in use must not lose (ours)."""
+
+    heads: int = 24
+    """Phantom CT, about three in four with a bleed."""
+
+    rule: RuleConfig = field(default_factory=lambda: RuleConfig(margin_dice=0.05))
+    """A wide margin: a model that has come to know your scanners may know phantoms a little less."""
+
+    def __post_init__(self) -> None:
+        if self.heads < 1:
+            raise ConfigError(f"heads {self.heads}: expected at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +85,9 @@ class PipelineConfig:
     starts_from: StartsFrom = "source"
     """"source": labelled MRI, through both stages (paper). "published": the model in use, as wide as it is, with the
     rounds of self-training alone, so with nothing but CT without labels (ours)."""
+
+    comparison: ComparisonConfig = field(default_factory=ComparisonConfig)
+    """With the model in use, before another that began as "published" takes its place."""
 
     train_on: TrainOn = "pseudo_ct"
     """What the segmenter learns from: pseudo-CT (paper), the MRI as they are (paper's baseline and one-stage rows), or

@@ -5,6 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from amd_das.comparison.record import as_it_stands, metrics_of
+from amd_das.comparison.rule import Verdict
 from amd_das.model_card import inherited, model_card, used
 from amd_das.models import ModelInfo, save_version, version_in_use
 from amd_das.networks.fcn import Fcn
@@ -25,7 +27,9 @@ def publish(
     done: Mapping[str, StepResult],
     stores: Mapping[str, SliceStore],
     model_dir: Path,
+    *,
     before: ModelInfo | None = None,
+    verdict: Verdict | None = None,
 ) -> tuple[ModelInfo, str]:
     """Write the network as a version and, where the run was made for that, put it to use; all about it goes with it.
 
@@ -36,6 +40,7 @@ def publish(
         stores: slices of "source" and "target"; of the target alone where the run went on from a version.
         model_dir: receives the version.
         before: the version that the run went on from, whose data remain.
+        verdict: of the comparison with it.
 
     Returns:
         The version, and why it is not in use; "" where it is.
@@ -65,6 +70,10 @@ def publish(
     }
     metrics: dict[str, Any] = {name: round(value, 4) for name, value in last["best"].items()}
     kept = ""
+    if before and verdict:
+        verdict = as_it_stands(verdict, before.version, model_dir)
+        kept = "" if verdict.publish else verdict.reason
+        metrics |= metrics_of(verdict, before.version)
     if not config.for_use and version_in_use(model_dir):
         kept = f"weights of the preset {config.name!r} are of no use beyond seeing every step work"
         metrics |= {"published": False, "reason": kept}

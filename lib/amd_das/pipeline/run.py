@@ -31,6 +31,7 @@ SHARES: Final[Mapping[str, float]] = {
     "translation": 3.0,
     "segmentation": 25.0,
     "self_training": 40.0,
+    "comparison": 5.0,
     "publication": 1.0,
 }
 """The steps in order, with their usual parts of the time; "self_training" is as many steps as there are rounds."""
@@ -38,9 +39,9 @@ SHARES: Final[Mapping[str, float]] = {
 STEPS: Final = tuple(SHARES)
 
 _UNUSED: Final[Mapping[TrainOn | StartsFrom, tuple[str, ...]]] = {
-    "pseudo_ct": (),
-    "mri": ("synthesis", "translation"),
-    "ct": ("synthesis", "translation"),
+    "pseudo_ct": ("comparison",),
+    "mri": ("synthesis", "translation", "comparison"),
+    "ct": ("synthesis", "translation", "comparison"),
     "published": ("source", "matching", "synthesis", "translation", "segmentation"),
 }
 
@@ -168,6 +169,7 @@ def run(
         "translation": lambda: stages.translation(context, done),
         "segmentation": lambda: stages.segmentation(context, done),
         **{name: partial(stages.self_training, context, done, number) for number, name in enumerate(rounds, start=1)},
+        "comparison": lambda: stages.comparison(context, done),
         "publication": lambda: stages.publication(context, done, model_dir),
     }
     with parallel.processes(), only_one(workdir):

@@ -56,6 +56,16 @@ def test_scores_and_the_reason_of_a_version_that_was_not_published(model_dir: Pa
     )
 
 
+def test_dice_on_phantom_heads_is_called_so(model_dir: Path) -> None:
+    version = versions(model_dir, None)[0].version
+    metrics = {"mean_dice": 0.8123, "champion_mean_dice": 0.8, "phantom_bleeds": 18, "phantom_without": 6}
+    note(model_dir, version, metrics=metrics, training={"adapted_from": "v0"})
+    view = one_version(model_dir, version, None)
+    assert view is not None
+    assert view.dice == "0.812 on 18 phantom heads with a bleed"
+    assert ("Phantom heads without a bleed", "6") in view.metrics
+
+
 def test_what_a_version_was_adapted_from(model_dir: Path) -> None:
     version = versions(model_dir, None)[0].version
     note(model_dir, version, training={"adapted_from": "v0", "data": "target: 9 cases, 120 slices"})

@@ -18,6 +18,8 @@ NOTHING: Final = "not recorded"
 NAMES: Final[Mapping[str, str]] = {
     "held_out_bleeds": "Held-out scans with a bleed",
     "held_out_without": "Held-out scans without a bleed",
+    "phantom_bleeds": "Phantom heads with a bleed",
+    "phantom_without": "Phantom heads without a bleed",
     "champion_mean_dice": "Mean Dice of the model before",
     "pseudo_ct_dice": "Dice on pseudo-CT",
     "champion_pseudo_ct_dice": "Dice on pseudo-CT of the model before",
@@ -144,8 +146,11 @@ def _dice(metrics: Mapping[str, Any]) -> str:
     mean = number(metrics.get("mean_dice"))
     if not mean:
         return ""
-    count = metrics.get("held_out_bleeds", metrics.get("positives"))
-    return f"{mean} on {count} scan{'' if count == 1 else 's'} with a bleed" if count is not None else mean
+    phantoms = metrics.get("phantom_bleeds")
+    count, what = (metrics.get("held_out_bleeds", metrics.get("positives")), "scan")
+    if phantoms is not None:
+        count, what = phantoms, "phantom head"
+    return f"{mean} on {count} {what}{'' if count == 1 else 's'} with a bleed" if count is not None else mean
 
 
 def _rows(record: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

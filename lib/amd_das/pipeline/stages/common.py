@@ -6,8 +6,10 @@ from typing import Any
 
 from amd_das.matching import Matches
 from amd_das.models import LoadedModel
+from amd_das.networks.fcn import Fcn
 from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.steps import Report, StepResult
+from amd_das.segmentation.selection import best_weights
 from amd_das.slices import SliceStore
 from amd_das.training.progress import Progress, ProgressCallback, StopCheck
 from amd_das.training.run import FitConfig, FitRecord
@@ -57,6 +59,13 @@ def reporting(report: Report) -> ProgressCallback:
 def last_trained(done: Done) -> str:
     """Name of the step whose network is to be used next."""
     return [name for name in done if name.startswith(("segmentation", "self_training"))][-1]
+
+
+def network_of(context: Context, done: Done) -> Fcn:
+    """What the trainings so far have come to."""
+    network = Fcn(context.config.segmentation.network)
+    network.load_state_dict(best_weights(done[last_trained(done)].folder))
+    return network
 
 
 def trained(record: FitRecord) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from amd_das.datasets import CaseFiles
-from amd_das.errors import TrainingStopped
 from amd_das.matching import match, write_sheet
 from amd_das.pacs.config import PacsConfig
-from amd_das.phantom.files import Kind, write_cases
+from amd_das.phantom.files import Kind
 from amd_das.pipeline.places import cases_of
 from amd_das.pipeline.stages.common import MATCHES, SLICES, Context, Done, keys, store_of
+from amd_das.pipeline.stages.phantoms import PHANTOMS, phantoms
 from amd_das.pipeline.steps import Report, Step
 from amd_das.slices import Domain
 from amd_das.slices.prepare import prepare
@@ -20,7 +20,7 @@ from amd_das.slices.prepare import prepare
 FIRST_SEEDS: Final[Mapping[Kind, int]] = {"flair": 200_000, "ct": 100_000}
 """Of the phantom heads; those of the test set and the samples are far below."""
 
-PHANTOMS, SHEET = "phantoms", "pairs.png"
+SHEET: Final = "pairs.png"
 
 
 def source(context: Context, folder: Path | None) -> Step:
@@ -46,7 +46,18 @@ def _prepared(
         data = sorted(stamp for case in cases_of(place, domain, labelled=labelled) for stamp in _stamps(case))
 
     def make(output: Path, report: Report) -> Mapping[str, Any]:
-        cases = place or _rendered(context, output / PHANTOMS, kind, heads, report)
+        def rendered() -> Path:
+            return phantoms(
+                context,
+                output / PHANTOMS,
+                kind,
+                FIRST_SEEDS[kind],
+                heads,
+                for_training=True,
+                after=lambda done: report(done, 2 * heads),
+            )
+
+        cases = place or rendered()
         masks = output / PHANTOMS / "masks" if place is None and labelled and domain == "target" else None
         before = heads if place is None else 0
 
@@ -79,26 +90,6 @@ def _stamps(case: CaseFiles) -> list[list[Any]]:
 def _stamp(path: Path) -> list[Any]:
     state = path.stat()
     return [path.name, state.st_size, state.st_mtime_ns]
-
-
-def _rendered(context: Context, folder: Path, kind: Kind, heads: int, report: Report) -> Path:
-    def after(done: int) -> None:
-        if context.should_stop():
-            raise TrainingStopped(f"stopped after {done} of {heads} phantom heads; start again to continue")
-        report(done, 2 * heads)
-
-    write_cases(
-        count=heads,
-        kind=kind,
-        format="nifti",
-        seed=FIRST_SEEDS[kind],
-        directory=folder,
-        for_training=True,
-        resume=True,
-        processes=context.processes,
-        after=after,
-    )
-    return folder
 
 
 def matching(context: Context, done: Done) -> Step:

@@ -1,25 +1,65 @@
-"""Champion against challenger: may the new model take the place of the one in use?
+"""When a challenger may take the champion's place.
 
-Both have segmented the same held-out scans, so differences are taken scan by scan. The challenger takes the place if
-it is not worse: its mean Dice on scans with a bleed, and its mean false-positive volume on scans without one, stay
-within a margin. From a few volumes on a one-sided bootstrap bound of the mean difference has to (non-inferiority); with
-fewer, where a bound says little, the mean itself, and no single scan may lose much. A bleed that was found must not be
-missed.
+Both have segmented the same scans, which neither has learnt from, so differences are taken scan by scan. The challenger
+takes the place if it is not worse: its mean Dice on scans with a bleed, and its mean false-positive volume on scans
+without one, stay within a margin. From a few volumes on a one-sided bootstrap bound of the mean difference has to
+(non-inferiority); with fewer, where a bound says little, the mean itself, and no single scan may lose much. A bleed
+that was found must not be missed.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.stats import bootstrap
 
-from amd_das.fine_tuning.config import RuleConfig
+from amd_das.errors import ConfigError
+
+Scans = Literal["held-out", "phantom"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleConfig:
+    """When a challenger is not worse than the champion."""
+
+    margin_dice: float = 0.02
+    """Mean Dice on bleeds may be lower by so much."""
+
+    margin_ml: float = 0.5
+    """Mean false-positive volume on scans without a bleed may be higher by so much, mL."""
+
+    few: int = 6
+    """From so many volumes on, a one-sided bootstrap bound of the mean must hold the margin, not the mean itself."""
+
+    confidence: float = 0.9
+    """Of that bound."""
+
+    worst_drop: float = 0.15
+    """With fewer volumes than ``few``, Dice may fall by so much in none of them."""
+
+    missed_ml: float = 1.0
+    """A bleed of at least so many mL that the champion touches must not be missed altogether."""
+
+    forgotten: float = 0.1
+    """With fewer bleeds than ``few``, Dice on held-out pseudo-CT may fall by so much."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.margin_dice < 1.0 or not 0.0 < self.worst_drop <= 1.0 or self.margin_ml < 0.0:
+            raise ConfigError(
+                f"margin_dice {self.margin_dice}, worst_drop {self.worst_drop}, margin_ml {self.margin_ml}: expected "
+                "0 or more, the first two at most 1"
+            )
+        if not 0.5 < self.confidence < 1.0 or self.few < 2 or self.missed_ml < 0.0:
+            raise ConfigError(
+                f"confidence {self.confidence}, few {self.few}, missed_ml {self.missed_ml}: expected 0.5 to 1, at "
+                "least 2, and 0 or more"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """One held-out scan under both models."""
+    """One scan under both models."""
 
     case: str
     reference_ml: float
@@ -50,18 +90,25 @@ class Verdict:
 
 
 def decide(
-    pairs: Sequence[Pair], config: RuleConfig, seed: int = 0, *, pseudo_ct: tuple[float, float] | None = None
+    pairs: Sequence[Pair],
+    config: RuleConfig,
+    seed: int = 0,
+    *,
+    scans: Scans = "held-out",
+    pseudo_ct: tuple[float, float] | None = None,
 ) -> Verdict:
-    """Compare both models on the held-out scans; see the module.
+    """Compare both models on the same scans; see the module.
 
     Args:
-        pairs: one for each held-out scan.
+        pairs: one for each scan.
         config: margins.
         seed: of the bootstrap.
+        scans: which they are: labelled ones held out, or phantom heads.
         pseudo_ct: Dice of champion and challenger on held-out pseudo-CT, where there is any.
     """
     bleeds, clear = [pair for pair in pairs if pair.bleeds], [pair for pair in pairs if not pair.bleeds]
-    numbers: dict[str, Any] = {"held_out_bleeds": len(bleeds), "held_out_without": len(clear)}
+    key = scans.replace("-", "_")
+    numbers: dict[str, Any] = {f"{key}_bleeds": len(bleeds), f"{key}_without": len(clear)}
     if pseudo_ct is not None:
         numbers |= {"pseudo_ct_dice": round(pseudo_ct[1], 4), "champion_pseudo_ct_dice": round(pseudo_ct[0], 4)}
     if not bleeds:
@@ -117,7 +164,7 @@ def decide(
         faults.append(
             f"it has forgotten: Dice on held-out pseudo-CT falls from {pseudo_ct[0]:.2f} to {pseudo_ct[1]:.2f}"
         )
-    on = f"{len(bleeds)} held-out bleed(s)" + (f" and {len(clear)} scan(s) without" if clear else "")
+    on = f"{len(bleeds)} {scans} bleed(s)" + (f" and {len(clear)} scan(s) without" if clear else "")
     if faults:
         return Verdict(publish=False, reason=f"worse on {on}: {'; '.join(faults)}", numbers=numbers)
     sure = f", at least {bound:+.3f} with {config.confidence:.0%} confidence" if bound is not None else ""

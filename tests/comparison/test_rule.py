@@ -4,9 +4,8 @@ import math
 
 import pytest
 
+from amd_das.comparison.rule import Pair, RuleConfig, decide
 from amd_das.errors import ConfigError
-from amd_das.fine_tuning.config import RuleConfig
-from amd_das.fine_tuning.rule import Pair, decide
 
 RULE = RuleConfig()
 
@@ -96,6 +95,13 @@ def test_with_few_scans_what_was_known_must_not_be_forgotten() -> None:
     assert "falls from 0.80 to 0.50" in forgot.reason
     assert decide([bleed(0.8, 0.9)] * 6, RULE, pseudo_ct=(0.8, 0.5)).publish
     assert forgot.numbers["pseudo_ct_dice"] == 0.5
+
+
+def test_phantom_heads_are_called_so() -> None:
+    verdict = decide([bleed(0.8, 0.8), clear(0.0, 0.1)], RULE, scans="phantom")
+    assert verdict.reason.startswith("not worse on 1 phantom bleed(s) and 1 scan(s) without")
+    assert (verdict.numbers["phantom_bleeds"], verdict.numbers["phantom_without"]) == (1, 1)
+    assert not [name for name in verdict.numbers if "held_out" in name]
 
 
 def test_dice_of_scans_without_a_bleed_is_not_a_number() -> None:

@@ -1,4 +1,4 @@
-"""Both models on every held-out scan, whole, by the way that a user's scan takes."""
+"""Both models on every scan of the comparison, whole, by the way that a user's scan takes."""
 
 import json
 import logging
@@ -8,13 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from amd_das.datasets import at_hand
+from amd_das.comparison.rule import Pair
+from amd_das.datasets import CaseFiles, at_hand
 from amd_das.datasets.volumes import read_image, read_mask
 from amd_das.errors import AmdDasError, PacsCredentialsError, PacsUnreachableError, TrainingStopped
 from amd_das.evaluation.metrics import volume_scores
 from amd_das.files import write_whole
-from amd_das.fine_tuning.cases import LabelledCase
-from amd_das.fine_tuning.rule import Pair
 from amd_das.inference import Predictor
 from amd_das.training.progress import StopCheck
 
@@ -28,7 +27,7 @@ Row = dict[str, Any]
 
 
 def compare(
-    cases: Sequence[LabelledCase],
+    cases: Sequence[CaseFiles],
     predictors: Mapping[str, Predictor],
     folder: Path,
     *,
@@ -38,7 +37,7 @@ def compare(
     """Segment each scan with both models and score both; what an earlier call has done is not done again.
 
     Args:
-        cases: held out.
+        cases: with labels; neither model has learnt from them.
         predictors: CHAMPION and CHALLENGER.
         folder: receives ``volumes.json``.
         progress: told (done, total) after each scan.
@@ -51,11 +50,11 @@ def compare(
     rows: dict[str, Row] = json.loads((folder / FILE_NAME).read_text()) if (folder / FILE_NAME).is_file() else {}
     for number, one in enumerate(cases):
         progress(number, len(cases))
-        if one.files.case in rows:
+        if one.case in rows:
             continue
         if should_stop():
             raise TrainingStopped(f"stopped after comparing {number} of {len(cases)} scans; start again to continue")
-        rows[one.files.case] = _row(one, predictors)
+        rows[one.case] = _row(one, predictors)
         write_whole(folder / FILE_NAME, (json.dumps(rows, indent=1) + "\n").encode())
     progress(len(cases), len(cases))
     return rows
@@ -77,9 +76,9 @@ def pairs_of(rows: Mapping[str, Row]) -> list[Pair]:
     ]
 
 
-def _row(one: LabelledCase, predictors: Mapping[str, Predictor]) -> Row:
+def _row(one: CaseFiles, predictors: Mapping[str, Predictor]) -> Row:
     try:
-        with at_hand(one.files) as files:
+        with at_hand(one) as files:
             volume = read_image(files)
             label = read_mask(files, volume)
             found = {
@@ -89,7 +88,7 @@ def _row(one: LabelledCase, predictors: Mapping[str, Predictor]) -> Row:
     except (PacsUnreachableError, PacsCredentialsError):
         raise
     except AmdDasError as error:
-        logger.warning("%s cannot be compared: %s", one.files.case, error)
+        logger.warning("%s cannot be compared: %s", one.case, error)
         return {"error": str(error)}
     return {name: {key: _plain(value) for key, value in asdict(scores).items()} for name, scores in found.items()}
 

@@ -1,0 +1,1 @@
+"""Champion against challenger: may a new model take the place of the one in use?"""
