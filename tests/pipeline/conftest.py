@@ -38,14 +38,14 @@ def small_phantoms(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def write(*, count: int, directory: Path, after: Callable[[int], None], **others: object) -> None:
         for number in range(count):
-            if not (directory / "images" / f"head{number}.nii.gz").exists():
+            if not (directory / "images" / f"phantom{number}.nii.gz").exists():
                 bleed_x = None if number % 4 == 3 else 6.0 + 3 * number
-                image = write_labelled(directory / "studies", f"head{number}", bleed_x=bleed_x)
+                image = write_labelled(directory / "studies", f"phantom{number}", bleed_x=bleed_x)
                 for path, name in (
                     (image, "images/{}.nii.gz"),
                     (image.parent / "labels" / "final" / image.name, "masks/{}-iph.nii.gz"),
                 ):
-                    place = directory / name.format(f"head{number}")
+                    place = directory / name.format(f"phantom{number}")
                     place.parent.mkdir(exist_ok=True)
                     shutil.move(path, place)
             after(number + 1)

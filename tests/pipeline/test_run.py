@@ -11,7 +11,7 @@ from amd_das.errors import ConfigError, ModelError, NotFoundError, TrainingError
 from amd_das.networks.fcn import Fcn
 from amd_das.pipeline.config import PipelineConfig
 from amd_das.pipeline.presets import paper
-from amd_das.pipeline.run import STEPS, check, run
+from amd_das.pipeline.run import check, run
 from amd_das.pipeline.stages import MATCHES, PHANTOMS, SHEET, SLICES
 from amd_das.pipeline.steps import PipelineProgress
 from amd_das.segmentation.selection import TARGET_ONLY, best_weights
@@ -35,7 +35,7 @@ def test_labelled_mri_and_unlabelled_ct_become_a_published_version(
         processes=1,
         progress=seen.append,
     )
-    assert tuple(result.steps) == (*STEPS[:-4], *LEARNT, STEPS[-1])
+    assert list(result.steps) == ["source", "target", "matching", "synthesis", "translation", *LEARNT, "publication"]
     assert all(made.fresh for made in result.steps.values())
     assert (result.steps["matching"].folder / MATCHES).is_file()
     assert (result.steps["matching"].folder / SHEET).is_file()
@@ -131,6 +131,46 @@ def test_from_a_published_model_on_ct_alone_is_learnt_from(
 
 
 @pytest.mark.usefixtures("small_phantoms")
+def test_phantoms_are_rehearsed_beside_a_target_of_ones_own(
+    tiny_config: PipelineConfig, target: Path, tmp_path: Path
+) -> None:
+    before = models.save_version(
+        tmp_path / "model", Fcn(tiny_config.segmentation.network), training={}, metrics={}, card="first"
+    )
+    config = replace(tiny_config, name="on", starts_from="published", rehearsal_heads=3)
+    result = run(config, tmp_path / "work", tmp_path / "model", target=target, processes=1)
+    assert list(result.steps)[:3] == ["target", "rehearsal", "self_training_1"]
+    assert not (result.steps["rehearsal"].folder / PHANTOMS).exists()
+    prepared = SliceStore.open(result.steps["rehearsal"].folder / SLICES)
+    assert prepared.labels is None and len(prepared.cases) == 3
+    made = result.steps["self_training_1"].folder
+    own, phantoms = SliceStore.open(made / SLICES), SliceStore.open(made / "rehearsal")
+    assert phantoms.labels is not None
+    assert {case.case for case in phantoms.cases} < {case.case for case in prepared.cases}, "one is held out"
+    assert not {case.case for case in phantoms.cases} & {case.case for case in own.cases}
+    info = models.read_info(tmp_path / "model", str(result.version))
+    uses = [line["use"] for line in info.training["data_sets"] if "through" not in line]
+    assert uses == ["target, without labels", "rehearsal, without labels"]
+    assert "rehearsal: 3 cases" in info.training["data"] and info.version != before.version
+
+    alone = replace(config, rehearsal_heads=0)
+    models.use_version(tmp_path / "model", before.version)
+    other = run(alone, tmp_path / "work", tmp_path / "model", target=target, processes=1)
+    assert other.steps["self_training_1"].fresh and not other.steps["target"].fresh
+    assert other.version != result.version, "the phantoms were learnt from"
+
+
+def test_phantoms_are_not_rehearsed_beside_phantoms(tiny_config: PipelineConfig, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no step 'rehearsal'; expected one of target, self_training, comparison"):
+        config = replace(tiny_config, name="on", starts_from="published", rehearsal_heads=3)
+        check(config, source=None, target=None, until="rehearsal")
+    with pytest.raises(ConfigError, match="no step 'rehearsal'"):
+        check(replace(tiny_config, rehearsal_heads=3), source=None, target=tmp_path, until="rehearsal")
+    with pytest.raises(ConfigError, match="rehearsal_heads -1"):
+        replace(tiny_config, rehearsal_heads=-1)
+
+
+@pytest.mark.usefixtures("small_phantoms")
 @pytest.mark.parametrize("afresh", [False, True])
 def test_a_round_begins_with_what_predicted_or_afresh(
     tiny_config: PipelineConfig, target: Path, tmp_path: Path, afresh: bool
@@ -149,7 +189,8 @@ def test_from_a_published_model_on_there_are_no_other_steps_and_no_mri(
     tiny_config: PipelineConfig, source: Path, target: Path, tmp_path: Path
 ) -> None:
     config = replace(tiny_config, name="on", starts_from="published")
-    with pytest.raises(ConfigError, match="on has no step 'synthesis'; expected one of target, self_training, comparison, publ"):
+    steps = "target, self_training, comparison, publication"
+    with pytest.raises(ConfigError, match=f"on has no step 'synthesis'; expected one of {steps}"):
         check(config, source=None, target=target, until="synthesis")
     with pytest.raises(ConfigError, match="on goes on from the model in use, with CT alone; leave the MRI"):
         check(config, source=source, target=target)

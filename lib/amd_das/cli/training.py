@@ -14,9 +14,9 @@ def add_pipeline(commands: Commands) -> None:
         parents=[VERBOSE, MODEL_DIR, DEVICE, PROCESSES, PROGRESS_FILE],
         help="make a segmenter from labelled MRI and unlabelled CT",
         description="Make a segmenter from labelled FLAIR MRI and unlabelled head CT, and publish it: prepare, match, "
-        "synthesis, translate, segmentation, publish. What went on from the model in use (adapt, renew) replaces it only "
-        "if it is not worse on phantom heads. A second run does only what changed, and an interrupted one continues. "
-        "Ctrl+C stops after a checkpoint.",
+        "synthesis, translate, segmentation, publish. What went on from the model in use (adapt, renew) replaces it "
+        "only if it is not worse on phantom heads. A second run does only what changed, and an interrupted one "
+        "continues. Ctrl+C stops after a checkpoint.",
         epilog=RESEARCH_NOTICE,
     )
     pipeline.add_argument(

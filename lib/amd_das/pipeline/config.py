@@ -23,7 +23,7 @@ SourceSlices = Literal["as_matched", "all", "unmatched", "random", "random_unmat
 class ComparisonConfig:
     """What a model that went on from the one in use must not lose (ours)."""
 
-    heads: int = 24
+    heads: int = 40
     """Phantom CT, about three in four with a bleed."""
 
     rule: RuleConfig = field(default_factory=lambda: RuleConfig(margin_dice=0.05))
@@ -89,6 +89,11 @@ class PipelineConfig:
     comparison: ComparisonConfig = field(default_factory=ComparisonConfig)
     """With the model in use, before another that began as "published" takes its place."""
 
+    rehearsal_heads: int = 0
+    """Phantom CT that a training which starts from "published" learns from beside a target of one's own, so that what
+    those scans do not show is not forgotten (rehearsal, Robins 1995); the rounds' ``share`` is the target's part of
+    each batch. 0: none."""
+
     train_on: TrainOn = "pseudo_ct"
     """What the segmenter learns from: pseudo-CT (paper), the MRI as they are (paper's baseline and one-stage rows), or
     labelled CT (the supervised bound)."""
@@ -112,6 +117,8 @@ class PipelineConfig:
                 f"source_heads {self.source_heads}, target_heads {self.target_heads}: expected at least 2 of each, to "
                 "learn from some and validate with others"
             )
+        if self.rehearsal_heads < 0:
+            raise ConfigError(f"rehearsal_heads {self.rehearsal_heads}: expected 0 or more")
         if self.starts_from == "published" and (not self.self_training or self.train_on == "ct"):
             raise ConfigError("from the published model on there is self-training alone; expected rounds of it")
 

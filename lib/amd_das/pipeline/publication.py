@@ -37,7 +37,8 @@ def publish(
         network: what was chosen.
         config: of the run.
         done: its steps.
-        stores: slices of "source" and "target"; of the target alone where the run went on from a version.
+        stores: slices of "source" and "target"; of the target, and of "rehearsal" where there was one, if the run
+            went on from a version.
         model_dir: receives the version.
         before: the version that the run went on from, whose data remain.
         verdict: of the comparison with it.
@@ -88,8 +89,8 @@ def publish(
     return info, kept
 
 
-def _used(store: SliceStore, domain: str, config: PipelineConfig) -> list[dict[str, Any]]:
-    """The data sets of a domain, and what they were to the training."""
-    labelled = (domain == "target") == (config.train_on == "ct")
-    use = f"{domain}, {'with' if labelled else 'without'} labels"
+def _used(store: SliceStore, name: str, config: PipelineConfig) -> list[dict[str, Any]]:
+    """The data sets of a domain or of the rehearsal, and what they were to the training."""
+    labelled = name == ("target" if config.train_on == "ct" else "source")
+    use = f"{name}, {'with' if labelled else 'without'} labels"
     return used(store.cases, use)

@@ -26,6 +26,7 @@ from amd_das.training.progress import StopCheck
 SHARES: Final[Mapping[str, float]] = {
     "source": 4.0,
     "target": 4.0,
+    "rehearsal": 4.0,
     "matching": 1.0,
     "synthesis": 30.0,
     "translation": 3.0,
@@ -39,9 +40,9 @@ SHARES: Final[Mapping[str, float]] = {
 STEPS: Final = tuple(SHARES)
 
 _UNUSED: Final[Mapping[TrainOn | StartsFrom, tuple[str, ...]]] = {
-    "pseudo_ct": ("comparison",),
-    "mri": ("synthesis", "translation", "comparison"),
-    "ct": ("synthesis", "translation", "comparison"),
+    "pseudo_ct": ("rehearsal", "comparison"),
+    "mri": ("rehearsal", "synthesis", "translation", "comparison"),
+    "ct": ("rehearsal", "synthesis", "translation", "comparison"),
     "published": ("source", "matching", "synthesis", "translation", "segmentation"),
 }
 
@@ -72,7 +73,7 @@ def check(
         NotFoundError, TrainingError, InputError: a folder is missing, or holds nothing to learn from.
         PacsError: the target is a PACS that does not answer.
     """
-    _steps_of(config, until)
+    _steps_of(config, until, own=target is not None)
     if source is not None and config.starts_from == "published":
         raise ConfigError(f"{config.name} goes on from the model in use, with CT alone; leave the MRI in {source} out")
     if source is not None:
@@ -103,11 +104,16 @@ def _check_cases(cases: Sequence[CaseFiles], domain: Domain, folder: Path | str,
     raise TrainingError(f"the first {len(cases[:_PROBED])} {domain} cases cannot be used. {case.case}: {found}")
 
 
-def _steps_of(config: PipelineConfig, until: str) -> dict[str, float]:
-    """The steps to be run, in order, with their parts of the time; each round of self-training is a step."""
+def _steps_of(config: PipelineConfig, until: str, *, own: bool) -> dict[str, float]:
+    """The steps to be run, in order, with their parts of the time; each round of self-training is a step.
+
+    Phantoms are rehearsed beside a target of one's ``own``, not beside phantoms.
+    """
     if until not in STEPS:
         raise ConfigError(f"no step {until!r}; expected one of {', '.join(STEPS)}")
     unused = _UNUSED[config.train_on if config.starts_from == "source" else "published"]
+    if not own or not config.rehearsal_heads:
+        unused = (*unused, "rehearsal")
     if until in unused:
         used = [name for name in STEPS if name not in unused]
         raise ConfigError(f"{config.name} has no step {until!r}; expected one of {', '.join(used)}")
@@ -153,7 +159,7 @@ def run(
         TrainingStopped: ``should_stop`` said so.
     """
     check(config, source=source, target=target, until=until)
-    shares = _steps_of(config, until)
+    shares = _steps_of(config, until, own=target is not None)
     stopping = should_stop or (lambda: False)
     done: dict[str, StepResult] = {}
     published = load_current(model_dir) if config.starts_from == "published" else None
@@ -164,6 +170,7 @@ def run(
     plan: dict[str, Callable[[], Step]] = {
         "source": lambda: stages.source(context, source),
         "target": lambda: stages.target(context, target),
+        "rehearsal": lambda: stages.rehearsal(context),
         "matching": lambda: stages.matching(context, done),
         "synthesis": lambda: stages.synthesis(context, done),
         "translation": lambda: stages.translation(context, done),

@@ -14,6 +14,7 @@ from amd_das_app.training.progress import percent_of
 STEPS: Final[Mapping[str, str]] = {
     "source": "preparing the MRI",
     "target": "preparing the CT",
+    "rehearsal": "preparing phantom heads to go beside them",
     "matching": "finding pairs of MRI and CT",
     "synthesis": "learning to translate MRI to CT",
     "translation": "translating the MRI",

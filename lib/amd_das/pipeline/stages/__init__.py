@@ -2,7 +2,7 @@
 
 from amd_das.pipeline.stages.common import MATCHES, SLICES, Context, Done
 from amd_das.pipeline.stages.comparison import comparison
-from amd_das.pipeline.stages.data import FIRST_SEEDS, SHEET, matching, source, target
+from amd_das.pipeline.stages.data import FIRST_SEEDS, SHEET, matching, rehearsal, source, target
 from amd_das.pipeline.stages.phantoms import PHANTOMS
 from amd_das.pipeline.stages.publication import publication
 from amd_das.pipeline.stages.segmentation import segmentation, self_training
@@ -19,6 +19,7 @@ __all__ = [
     "comparison",
     "matching",
     "publication",
+    "rehearsal",
     "segmentation",
     "self_training",
     "source",

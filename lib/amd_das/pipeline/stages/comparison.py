@@ -32,7 +32,7 @@ def comparison(context: Context, done: Done) -> Step:
             "ct",
             FIRST_SEED,
             heads,
-            for_training=False,
+            for_training=True,
             after=lambda n: report(n, 2 * heads),
         )
         fitting = context.config.self_training[-1].fit

@@ -34,8 +34,20 @@ def target(context: Context, place: Path | PacsConfig | None) -> Step:
     return _prepared(context, "target", "ct", place, context.config.target_heads, labelled=labelled)
 
 
+def rehearsal(context: Context) -> Step:
+    """Slices of phantom CT, to be learnt from beside a target of one's own."""
+    return _prepared(context, "target", "ct", None, context.config.rehearsal_heads, labelled=False, name="rehearsal")
+
+
 def _prepared(
-    context: Context, domain: Domain, kind: Kind, place: Path | PacsConfig | None, heads: int, *, labelled: bool
+    context: Context,
+    domain: Domain,
+    kind: Kind,
+    place: Path | PacsConfig | None,
+    heads: int,
+    *,
+    labelled: bool,
+    name: str = "",
 ) -> Step:
     config = replace(context.config.prepare, validation_share=context.config.validation_share)
     if place is None:
@@ -72,13 +84,13 @@ def _prepared(
             processes=context.processes,
             progress=tell,
             should_stop=context.should_stop,
-            split=output.parent / f"split-{domain}.json",
+            split=output.parent / f"split-{name or domain}.json",
         )
         shutil.rmtree(output / PHANTOMS, ignore_errors=True)  # with the masks, which the target must not have
         return {"cases": outcome.cases, "slices": outcome.slices, "failures": dict(outcome.failures)}
 
     inputs = {"data": data, "labelled": labelled, "prepare": config.record(domain)}
-    return Step(name=domain, inputs=inputs, make=make)
+    return Step(name=name or domain, inputs=inputs, make=make)
 
 
 def _stamps(case: CaseFiles) -> list[list[Any]]:

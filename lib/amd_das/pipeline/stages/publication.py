@@ -15,7 +15,7 @@ def publication(context: Context, done: Done, model_dir: Path) -> Step:
     """The chosen network as a version of the model; put to use, or kept with the reason."""
 
     def make(output: Path, report: Report) -> Mapping[str, Any]:
-        stores = {name: store_of(done, name) for name in ("source", "target") if name in done}
+        stores = {name: store_of(done, name) for name in ("source", "target", "rehearsal") if name in done}
         before = context.published.info if context.published else None
         verdict = Verdict(**done["comparison"].summary["verdict"]) if "comparison" in done else None
         info, kept = publish(

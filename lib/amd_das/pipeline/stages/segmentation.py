@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,12 @@ from amd_das.training.engine import fit
 from amd_das.training.learner import seeded
 from amd_das.training.progress import ProgressCallback
 from amd_das.training.run import FitConfig
+
+_REHEARSAL: Final = "rehearsal"
+"""Folder of the phantom slices with what was predicted on them, beside that of the target's."""
+
+_APART: Final = 1000
+"""Seeds of both, so that not the same is painted into both."""
 
 
 def segmentation(context: Context, done: Done) -> Step:
@@ -82,16 +88,18 @@ def self_training(context: Context, done: Done, number: int) -> Step:
             learner.start_from(teacher.state_dict())
         if not parallel.rank():
             report(0, fitting.steps, message=f"self-training, round {number} of {len(config.self_training)}")
-            pseudo_labels(
-                teacher,
-                data.target.store,
-                data.target.chosen,
-                output / SLICES,
-                settings,
-                device=fitting.device,
-                progress=lambda cases, count: report(0, fitting.steps),
-                should_stop=context.should_stop,
-            )
+            for part, folder in ((data.target, SLICES), (data.rehearsal, _REHEARSAL)):
+                if part:
+                    pseudo_labels(
+                        teacher,
+                        part.store,
+                        part.chosen,
+                        output / folder,
+                        settings,
+                        device=fitting.device,
+                        progress=lambda cases, count: report(0, fitting.steps),
+                        should_stop=context.should_stop,
+                    )
         parallel.wait()
         labelled = SliceStore.open(output / SLICES)
         if not len(labelled):
@@ -101,7 +109,8 @@ def self_training(context: Context, done: Done, number: int) -> Step:
             report(1, 1, message=message)
             write_whole(output / BEST, (done[before].folder / BEST).read_bytes())
             return {**done[before].summary, "seconds": 0.0, "messages": [message]}
-        batches = _predicted(config, data, labelled, settings, seed)
+        rehearsed = SliceStore.open(output / _REHEARSAL) if data.rehearsal else None
+        batches = _predicted(config, data, labelled, rehearsed, settings, seed)
         return _learn(context, learner, batches, fitting, data, output, reporting(report))
 
     inputs = {
@@ -121,7 +130,7 @@ def _from_published(published: LoadedModel, config: PipelineConfig, done: Done) 
         "segmentation": asdict(config.segmentation),
         "selection": asdict(config.selection),
         "validation_share": config.validation_share,
-        **keys(done, "target"),
+        **keys(done, "target", "rehearsal"),
     }
 
 
@@ -134,10 +143,11 @@ class _Part(NamedTuple):
 
 
 class _Data(NamedTuple):
-    """Both domains; from a published model on, the target alone."""
+    """Both domains; from a published model on the target alone, with phantom heads beside it or not."""
 
     source: _Part | None
     target: _Part
+    rehearsal: _Part | None = None
 
 
 def _learn_from(config: PipelineConfig) -> str:
@@ -148,7 +158,10 @@ def _data(config: PipelineConfig, done: Done) -> _Data:
     store = store_of(done, "target")
     target = _Part(store, *split_patients(store, config.validation_share, config.seed))
     if config.starts_from == "published":
-        return _Data(None, target)
+        if "rehearsal" not in done:
+            return _Data(None, target)
+        store = store_of(done, "rehearsal")
+        return _Data(None, target, _Part(store, *split_patients(store, config.validation_share, config.seed)))
     store = store_of(done, _learn_from(config))
     chosen, held = split_patients(store, config.validation_share, config.seed)
     if config.train_on != "ct":
@@ -192,10 +205,22 @@ def _of_both(data: _Data, config: BatchConfig, seed: int) -> BatchAt:
 
 
 def _predicted(
-    config: PipelineConfig, data: _Data, labelled: SliceStore, settings: SelfTrainingConfig, seed: int
+    config: PipelineConfig,
+    data: _Data,
+    labelled: SliceStore,
+    rehearsed: SliceStore | None,
+    settings: SelfTrainingConfig,
+    seed: int,
 ) -> BatchAt:
-    """Batches of target slices with what was predicted on them; of pseudo-CT as well, where there is a source."""
-    target = painted_batches(labelled, settings, config.batches.augment, seed, patch=config.batches.patch)
+    """Batches of target slices with what was predicted on them; of pseudo-CT, or of phantom CT with what was predicted
+    on them, as well, where there are any."""
+
+    def predicted(store: SliceStore, seed: int) -> BatchAt:
+        return painted_batches(store, settings, config.batches.augment, seed, patch=config.batches.patch)
+
+    target = predicted(labelled, seed)
+    if rehearsed is not None and len(rehearsed):
+        return mixed_batches(predicted(rehearsed, seed + _APART), target, settings.share)
     if data.source is None:
         return target
     return mixed_batches(_of_both(data, replace(config.batches, augment_target=False), seed), target, settings.share)
